@@ -1,0 +1,36 @@
+"""What can go wrong, in two families: you misused us (`UsageError`), or the peer misbehaved (`PeerError`)."""
+
+from typing import Literal
+
+Stage = Literal["stt", "llm", "tts"]
+
+
+class VoiceAIError(Exception):
+    """Every error that this package raises on purpose."""
+
+
+class UsageError(VoiceAIError, ValueError):
+    """An argument, a setting or a file of yours cannot be used; the text says what came and what was needed."""
+
+
+class PeerError(VoiceAIError):
+    """The other end of a connection broke its protocol, refused us, or went away."""
+
+
+class ProtocolError(PeerError):
+    """A message that its protocol does not allow; `close_code` is what the websocket is to be closed with."""
+
+    def __init__(self, message: str, close_code: int = 1002) -> None:
+        """Keep the text and the close code (RFC 6455 section 7.4.1; 1002 is a protocol error)."""
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class ProviderError(PeerError):
+    """A speech or language service failed in one stage of a turn."""
+
+    def __init__(self, stage: Stage, message: str, *, retryable: bool = True) -> None:
+        """Keep the stage, the text, and whether trying again can help (a refused key cannot)."""
+        super().__init__(message)
+        self.stage: Stage = stage
+        self.retryable = retryable

@@ -1,0 +1,91 @@
+"""What the turn machine wants done. Each names the turn that it is about; the shell does it and decides nothing."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from voice_ai.turn.events import Timer
+
+Phrase = Literal["greeting", "apology", "goodbye"]
+
+
+@dataclass(frozen=True, slots=True)
+class SayPhrase:
+    """Speak a phrase of the agent's that was made at start-up, as the reply of this turn."""
+
+    turn: int
+    phrase: Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class StartReply:
+    """Ask the language model for an answer to the history as it stands, and speak it."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """Stop the reply of this turn wherever it is; no audio of it may be sent after this."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPlayout:
+    """Empty the far end's buffer: what was sent of this turn and not yet played shall not be heard."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCaller:
+    """Write the caller's turn into the history."""
+
+    turn: int
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHeard:
+    """Write what the caller has heard of this turn of ours into the history; `complete` if it was played out."""
+
+    turn: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Send TimerFired with this turn and name after so many milliseconds."""
+
+    turn: int
+    timer: Timer
+    after_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget this timer; it has not fired."""
+
+    turn: int
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+    turn: int
+    reason: str
+
+
+Command: TypeAlias = (
+    SayPhrase
+    | StartReply
+    | CancelReply
+    | ClearPlayout
+    | KeepCaller
+    | KeepHeard
+    | StartTimer
+    | CancelTimer
+    | HangUp
+)

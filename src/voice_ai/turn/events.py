@@ -1,0 +1,197 @@
+"""What happened on a call, told to the turn machine, and what both sides said.
+
+Two counts: `turn` is the machine's own number of a side's right to speak, from 1 (0 before the first);
+`stream_turn` is the speech recogniser's count of the caller's turns, from 1.
+All are plain values: no clock, no socket.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from voice_ai.errors import Stage
+
+
+# What the line tells.
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The media stream is open: somebody is on the line."""
+
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key: 0-9, *, #, A-D."""
+
+    digit: str
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """The caller hung up, or the media stream is gone; nothing can be said any more."""
+
+    reason: str
+    turn: int = 0
+
+
+# What the speech recogniser tells (Deepgram Flux's events, by their names).
+
+
+@dataclass(frozen=True, slots=True)
+class StartOfTurn:
+    """The caller has begun to speak (or something that sounds like it)."""
+
+    stream_turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What has been recognised of the caller's turn so far; empty in silence."""
+
+    stream_turn: int
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class EagerEndOfTurn:
+    """The caller's turn is probably over: `transcript` is what an EndOfTurn would carry."""
+
+    stream_turn: int
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """The caller went on speaking after an EagerEndOfTurn."""
+
+    stream_turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfTurn:
+    """The caller's turn is over.
+
+    `speech_end_ms` is where the caller's speech ended and `decided_ms` how much audio had been heard when
+    the turn was judged over, both as positions in the audio sent to the recogniser.
+    """
+
+    stream_turn: int
+    transcript: str
+    speech_end_ms: float
+    decided_ms: float
+
+
+# What became of our own turn.
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """The first frame of the reply is on the wire."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySent:
+    """The whole reply is on the wire with its last mark; `remaining_ms` of it are still to be played.
+
+    A reply that had nothing to say ends with `n_ms` 0 and no ReplyStarted before it.
+    """
+
+    turn: int
+    n_ms: float
+    remaining_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutFinished:
+    """The caller has heard the reply to its end: its last mark came back."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    """The agent wants to end the call once this turn has been heard."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFailed:
+    """A service failed; `turn` is the reply it was working on, 0 for the recogniser, which serves them all."""
+
+    turn: int
+    stage: Stage
+    reason: str
+
+
+Timer = Literal["reply", "playout"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that the machine asked for has run out."""
+
+    turn: int
+    timer: Timer
+
+
+SpeechEvent: TypeAlias = StartOfTurn | Update | EagerEndOfTurn | TurnResumed | EndOfTurn
+Event: TypeAlias = (
+    CallStarted
+    | DigitPressed
+    | CallerGone
+    | SpeechEvent
+    | ReplyStarted
+    | ReplySent
+    | PlayoutFinished
+    | HangUpAsked
+    | ProviderFailed
+    | TimerFired
+)
+
+
+# What was said: the history's items, and what a language model is given.
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    """A finished turn of the caller's, as recognised."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """What the caller heard of a turn of ours; `complete` if that was all of it."""
+
+    turn: int
+    text: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model asked for a tool; `arguments` is its JSON, as written."""
+
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What the tool gave back, as text."""
+
+    turn: int
+    call_id: str
+    output: str
+
+
+Said: TypeAlias = CallerSaid | AgentSaid | ToolCalled | ToolAnswered
