@@ -34,3 +34,11 @@ class ProviderError(PeerError):
         super().__init__(message)
         self.stage: Stage = stage
         self.retryable = retryable
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the exceptions in a group and in the groups inside it, in their order."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

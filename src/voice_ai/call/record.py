@@ -1,0 +1,53 @@
+"""What is kept of a call: who said what, what was heard of it, and how long each turn took."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from voice_ai.call.latency import Latency
+from voice_ai.providers.protocols import CallInfo
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """The caller's turn and our answer to it; `turn` is the machine's number of the answer, 0 before it starts."""
+
+    caller: str
+    latency: Latency | None
+    turn: int = 0
+    reply: str = ""
+    heard: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the turn as `/api/calls` and `call --json` show it."""
+        latency_ms = self.latency.stages_ms() if self.latency else {}
+        return {"caller": self.caller, "reply": self.reply, "heard": self.heard, "latency_ms": latency_ms}
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call, from its start message on. `started_at` is in seconds since the epoch, for people."""
+
+    call: CallInfo
+    started_at: float
+    greeting_ms: int | None = None
+    turns: list[TurnRecord] = field(default_factory=list)
+    ended: bool = False
+    reason: str = ""
+
+    def turn(self, number: int) -> TurnRecord | None:
+        """Return the record which the reply of this number belongs to."""
+        return next((record for record in reversed(self.turns) if record.turn == number), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `/api/calls` shows it."""
+        return {
+            "call_sid": self.call.call_sid,
+            "stream_sid": self.call.stream_sid,
+            "caller": self.call.caller,
+            "called": self.call.called,
+            "started_at": self.started_at,
+            "greeting_ms": self.greeting_ms,
+            "turns": [turn.as_json() for turn in self.turns],
+            "ended": self.ended,
+            "reason": self.reason,
+        }

@@ -1,0 +1,53 @@
+"""What a call is given: its providers, its agent, and the phrases that were made before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voice_ai.agent import Agent
+from voice_ai.call.tools import ToolBox
+from voice_ai.errors import ProviderError
+from voice_ai.providers.protocols import Audio, CallInfo, LanguageModel, SpeechToText, TextToSpeech
+from voice_ai.turn.commands import Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A phrase and its sound, in the voice's output format."""
+
+    text: str
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Shared by all calls of a server; `phrases` need no provider any more."""
+
+    agent: Agent
+    tools: ToolBox
+    stt: SpeechToText
+    llm: LanguageModel
+    tts: TextToSpeech
+    phrases: Mapping[Phrase, Spoken]
+
+
+async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:
+    """Have the agent's fixed phrases spoken, so that a call's first sound waits for nobody.
+
+    Raises:
+        ProviderError: the voice cannot be had.
+    """
+    texts: dict[Phrase, str] = {"greeting": agent.greeting, "apology": agent.apology, "goodbye": agent.goodbye}
+    async with tts.open(CallInfo(call_sid="")) as voice:
+        made: dict[Phrase, Spoken] = {}
+        for phrase, text in texts.items():
+            audio = bytearray()
+            async with voice.utter() as utterance:
+                await utterance.send(text)
+                await utterance.finish()
+                async for event in utterance:
+                    if isinstance(event, Audio):
+                        audio += event.data
+            if not audio:
+                raise ProviderError("tts", f"the {phrase} {text!r} came back without a sound")
+            made[phrase] = Spoken(text, bytes(audio))
+    return made

@@ -1,0 +1,165 @@
+"""One call: bytes to events, events to commands, commands to awaits. All decisions are the turn machine's.
+
+The tasks of a call, all of one group:
+- `_receive`  the line's events: audio to the backlog, marks to the ledger, the end to the machine;
+- `_hear`     the recogniser, open for the whole call: backlog in, speech events out;
+- the responder's `run`, which keeps the model's dialogue and the voice open, and one reply at a time;
+- `_decide`   the machine's loop, whose end is the call's.
+"""
+
+import asyncio
+import logging
+
+from voice_ai.call.backlog import Backlog
+from voice_ai.call.clock import LineClock
+from voice_ai.call.latency import Latency
+from voice_ai.call.line import AudioIn, DigitIn, Line, MarkIn
+from voice_ai.call.record import CallRecord, TurnRecord
+from voice_ai.call.responder import Responder
+from voice_ai.call.services import Services
+from voice_ai.errors import PeerError, ProviderError, leaves
+from voice_ai.providers.protocols import SpeechStream
+from voice_ai.turn import commands as do
+from voice_ai.turn import events as on
+from voice_ai.turn.machine import Phase, TurnMachine
+
+logger = logging.getLogger(__name__)
+
+# Events waiting for the machine, which takes microseconds for each of about ten a second. Full means that the line
+# takes no `clear`; what overflows then raises and ends this call.
+EVENTS = 256
+# Seconds for one message to the recogniser; well before the backlog is full.
+SEND_TIMEOUT_S = 5.0
+
+
+class VoiceSession:
+    """Runs one call over a line, whatever its format. Made for each call and used once."""
+
+    def __init__(self, line: Line, services: Services, record: CallRecord) -> None:
+        """Prepare; nothing is dialled before `run`."""
+        self._line = line
+        self._services = services
+        self._record = record
+        self._machine = TurnMachine()
+        self._clock = LineClock()
+        self._backlog = Backlog(line.format, services.stt.input_format)
+        self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
+        self._responder = Responder(line, services, record, self._clock, self._events.put_nowait)
+        self._loop = asyncio.get_running_loop()
+        self._timers: dict[tuple[int, on.Timer], asyncio.TimerHandle] = {}
+        self._reply: asyncio.Task[None] | None = None
+        self._fault: PeerError | None = None
+
+    async def run(self) -> None:
+        """Hold the call until one side hangs up; everything that it opened is closed then.
+
+        Raises:
+            PeerError: the line broke its protocol; the call is over all the same.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                works = (self._receive, self._hear, self._responder.run)
+                tasks = [group.create_task(work()) for work in works]
+                await self._decide(group)
+                for task in [*tasks, *([self._reply] if self._reply else [])]:
+                    task.cancel()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._record.ended = True
+        if self._fault:
+            raise self._fault
+
+    # Bytes to events.
+
+    async def _receive(self) -> None:
+        self._events.put_nowait(on.CallStarted())
+        reason = "the caller hung up"
+        try:
+            async for event in self._line:
+                match event:
+                    case AudioIn(data):
+                        self._clock.hear(event, self._line.format.duration_ms(len(data)))
+                        self._backlog.put(data)
+                    case MarkIn(name):
+                        turn = self._responder.playout.echoed(name)
+                        if turn is not None:
+                            await self._events.put(on.PlayoutFinished(turn))
+                    case DigitIn(digit):
+                        await self._events.put(on.DigitPressed(digit))
+        except PeerError as fault:
+            self._fault = fault
+            reason = str(fault)
+        await self._events.put(on.CallerGone(reason))
+
+    async def _hear(self) -> None:
+        try:
+            async with self._services.stt.open(self._record.call) as stream, asyncio.TaskGroup() as group:
+                group.create_task(self._feed(stream))
+                group.create_task(self._listen(stream))
+        except* ProviderError as failures:
+            reason = "; ".join(str(failure) for failure in leaves(failures))
+            logger.warning("call %s: stt failed: %s", self._record.call.call_sid, reason)
+            await self._events.put(on.ProviderFailed(0, "stt", reason))
+
+    async def _feed(self, stream: SpeechStream) -> None:
+        while True:
+            audio = await self._backlog.take()
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await stream.send(audio)
+            except TimeoutError:
+                raise ProviderError("stt", f"took no audio for {SEND_TIMEOUT_S:g} s") from None
+
+    async def _listen(self, stream: SpeechStream) -> None:
+        async for event in stream:
+            if isinstance(event, on.EndOfTurn) and event.transcript.strip():
+                self._record.turns.append(TurnRecord(event.transcript, self._latency(event)))
+            await self._events.put(event)
+        raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
+
+    def _latency(self, event: on.EndOfTurn) -> Latency:
+        now = self._loop.time()
+        speech_end = self._clock.moment(event.speech_end_ms, now)
+        return Latency(speech_end, self._clock.moment(event.decided_ms, now), now)
+
+    # Events to commands, commands to awaits.
+
+    async def _decide(self, group: asyncio.TaskGroup) -> None:
+        while self._machine.phase is not Phase.ENDED:
+            event = await self._events.get()
+            if isinstance(event, on.CallerGone):
+                self._record.reason = event.reason
+            for command in self._machine.handle(event):
+                await self._execute(command, group)
+
+    async def _execute(self, command: do.Command, group: asyncio.TaskGroup) -> None:
+        match command:
+            case do.SayPhrase(turn, phrase):
+                self._reply = group.create_task(self._responder.say_phrase(turn, phrase))
+            case do.StartReply(turn):
+                self._reply = group.create_task(self._responder.answer(turn))
+            case do.CancelReply():
+                if self._reply:
+                    self._reply.cancel()
+            case do.ClearPlayout(turn):
+                self._responder.playout.clear(turn, self._clock.timestamp_ms)
+                await self._line.clear()
+            case do.KeepCaller(turn, transcript):
+                self._responder.history.caller(turn, transcript)
+            case do.KeepHeard(turn, complete):
+                self._responder.keep_heard(turn, complete)
+            case do.StartTimer(turn, timer, after_ms):
+                self._timers[turn, timer] = self._loop.call_later(after_ms / 1000, self._fire, turn, timer)
+            case do.CancelTimer(turn, timer):
+                # It may have fired with its event still waiting: the machine then drops that by its number.
+                handle = self._timers.pop((turn, timer), None)
+                if handle:
+                    handle.cancel()
+            case do.HangUp(_, reason):
+                self._record.reason = reason
+                await self._line.hang_up()
+
+    def _fire(self, turn: int, timer: on.Timer) -> None:
+        del self._timers[turn, timer]
+        self._events.put_nowait(on.TimerFired(turn, timer))

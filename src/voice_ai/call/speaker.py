@@ -1,0 +1,56 @@
+"""One turn of ours on its way to the caller: the voice in the line's format, with marks between."""
+
+from collections.abc import Callable
+
+from voice_ai.call.clock import LineClock
+from voice_ai.call.line import Line
+from voice_ai.codec.formats import AudioFormat
+from voice_ai.codec.transcode import Transcoder
+from voice_ai.turn.playout import Playout
+
+# Sparse marks tell what was heard; one for each packet delayed audio for others (FIELD: speech-assistant-python #20).
+MARK_EVERY_MS = 400
+
+
+class Speaker:
+    """Sends one turn's audio as it is made and keeps the ledger of it. Nothing is paced: the far end buffers."""
+
+    def __init__(
+        self,
+        turn: int,
+        line: Line,
+        clock: LineClock,
+        playout: Playout,
+        source: AudioFormat,
+        started: Callable[[], None],
+    ) -> None:
+        """Take audio in the format `source`; `started` is called when the first of it is on the wire."""
+        self.n_ms = 0.0
+        self._turn = turn
+        self._line = line
+        self._clock = clock
+        self._playout = playout
+        self._started = started
+        self._transcoder = Transcoder(source, line.format)
+        self._piece = MARK_EVERY_MS * line.format.n_octets_per_ms
+
+    async def say(self, audio: bytes) -> None:
+        """Put this stretch of the voice on the line, with a mark wherever the ledger wants one."""
+        data = self._transcoder.convert(audio)
+        for start in range(0, len(data), self._piece):
+            await self._put(data[start : start + self._piece])
+
+    async def _put(self, piece: bytes) -> None:
+        await self._line.send_audio(piece)
+        if not self.n_ms:
+            self._started()
+        duration_ms = self._line.format.duration_ms(len(piece))
+        self.n_ms += duration_ms
+        mark = self._playout.sent(self._turn, duration_ms, self._clock.timestamp_ms)
+        if mark is not None:
+            await self._line.send_mark(mark)
+
+    async def finish(self) -> None:
+        """Ask to be told when all of it has been heard."""
+        if self.n_ms:
+            await self._line.send_mark(self._playout.finish(self._turn))

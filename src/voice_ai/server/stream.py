@@ -1,0 +1,121 @@
+"""Twilio's media stream as a call's line, and the call that comes over it from the handshake to the close."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from voice_ai.call.line import AudioIn, DigitIn, LineEvent, MarkIn
+from voice_ai.codec.formats import ULAW_8K, AudioFormat
+from voice_ai.errors import PeerError, ProtocolError
+from voice_ai.wire import twilio
+
+logger = logging.getLogger(__name__)
+
+# Seconds for `connected` and `start`; Twilio sends both at once. Nothing is dialled for a stranger before.
+START_TIMEOUT_S = 3.0
+# Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
+# bolna allows 5 s too (FIELD 1a, "half-dead socket").
+SEND_TIMEOUT_S = 5.0
+# RFC 6455 section 7.4.1.
+UNSUPPORTED_DATA = 1003
+POLICY_VIOLATION = 1008
+
+
+class TwilioLine:
+    """A Line (call/line.py) over a media stream whose `start` has been read."""
+
+    def __init__(self, socket: ServerConnection, start: twilio.Start) -> None:
+        """Speak on this socket as the stream that `start` began."""
+        self._socket = socket
+        self._sid = start.stream_sid
+
+    @property
+    def format(self) -> AudioFormat:
+        """µ-law at 8 kHz, the telephone's."""
+        return ULAW_8K
+
+    async def __aiter__(self) -> AsyncIterator[LineEvent]:
+        """Yield the caller's audio, our marks as they come back, and keys; ends with the stream.
+
+        Raises:
+            ProtocolError: a message that a started stream may not carry.
+        """
+        async for message in _messages(self._socket):
+            match message:
+                case twilio.Media(stream_sid, payload, timestamp_ms):
+                    self._check(stream_sid)
+                    yield AudioIn(payload, timestamp_ms)
+                case twilio.Mark(stream_sid, name):
+                    self._check(stream_sid)
+                    yield MarkIn(name)
+                case twilio.Dtmf(stream_sid, digit):
+                    self._check(stream_sid)
+                    yield DigitIn(digit)
+                case twilio.Stop():
+                    return
+                case twilio.Start() | twilio.Connected():
+                    raise ProtocolError(f"a second {type(message).__name__.lower()} on a stream that has begun")
+
+    def _check(self, stream_sid: str) -> None:
+        if stream_sid != self._sid:
+            raise ProtocolError(f"streamSid is {stream_sid[:40]!r}; this stream is {self._sid!r}")
+
+    async def send_audio(self, data: bytes) -> None:
+        """Queue µ-law octets for playing."""
+        await self._send(twilio.media(self._sid, data))
+
+    async def send_mark(self, name: str) -> None:
+        """Ask for a mark back."""
+        await self._send(twilio.mark(self._sid, name))
+
+    async def clear(self) -> None:
+        """Empty Twilio's buffer."""
+        await self._send(twilio.clear(self._sid))
+
+    async def hang_up(self) -> None:
+        """Close the stream, upon which Twilio goes on after `<Connect>`: there is nothing, so the call ends."""
+        await self._socket.close()
+
+    async def _send(self, text: str) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._socket.send(text)
+        except TimeoutError:
+            raise PeerError(f"Twilio took no message for {SEND_TIMEOUT_S:g} s") from None
+        except ConnectionClosed:
+            return  # the reading side ends the call, and knows why
+
+
+async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:
+    try:
+        async for raw in socket:
+            if isinstance(raw, bytes):
+                raise ProtocolError(f"a binary message of {len(raw)} octets; needed text", UNSUPPORTED_DATA)
+            yield twilio.parse_message(raw)
+    except ConnectionClosed:
+        return
+
+
+async def read_start(socket: ServerConnection) -> twilio.Start:
+    """Read `connected`, if it comes, and `start`.
+
+    Raises:
+        ProtocolError: something else came first, nothing came in time, or the stream ended.
+    """
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            async for message in _messages(socket):
+                match message:
+                    case twilio.Connected():
+                        continue
+                    case twilio.Start():
+                        return message
+                    case _:
+                        raise ProtocolError(f"{type(message).__name__.lower()} before start")
+    except TimeoutError:
+        raise ProtocolError(f"no start within {START_TIMEOUT_S:g} s", POLICY_VIOLATION) from None
+    raise ProtocolError("the stream ended before its start")
