@@ -6,9 +6,10 @@ from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProviderError
 
-# Deepgram strongly recommends 80 ms (developers.deepgram.com, Flux quickstart); a quarter of the system calls too.
+# Deepgram strongly recommends 80 ms (its Flux quickstart); a quarter of the system calls, too.
 MESSAGE_MS = 80
-# Milliseconds of audio; a handshake may take 10 s. When it is full the recogniser has failed: the call ends, said so.
+# Milliseconds of audio; a handshake may take 10 s. When it is full, the recogniser has failed: the
+# call ends, and says so.
 LIMIT_MS = 15_000
 
 
@@ -31,7 +32,9 @@ class Backlog:
         """
         self._pending += self._transcoder.convert(frame)
         if len(self._pending) > self._limit:
-            raise ProviderError("stt", f"{len(self._pending)} octets of speech wait, {self._limit} may")
+            raise ProviderError(
+                "stt", f"{len(self._pending)} octets of speech wait, {self._limit} may"
+            )
         if len(self._pending) >= self._size:
             self._enough.set()
 

@@ -1,16 +1,18 @@
 """Where the time of a turn went, from the end of the caller's speech to our first frame, on one clock."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-STAGES = ("endpointing", "stt", "llm", "tts", "first_frame")
+LatencyStage = Literal["endpointing", "stt", "llm", "tts", "first_frame", "total"]
+STAGES: tuple[LatencyStage, ...] = ("endpointing", "stt", "llm", "tts", "first_frame")
 
 
 @dataclass(slots=True)
 class Latency:
     """The moments of one turn, in seconds of the session's clock; None where it has not come to pass.
 
-    Each stage lasts from the moment before it to its own:
-    `speech_end` -endpointing- `decided` -stt- `recognised` -llm- `first_text` -tts- `first_audio` -first_frame- `sent`.
+    Each stage lasts from the moment before it to its own: endpointing from `speech_end` to `decided`,
+    stt to `recognised`, llm to `first_text`, tts to `first_audio`, first_frame to `sent`.
     """
 
     speech_end: float
@@ -20,12 +22,14 @@ class Latency:
     first_audio: float | None = None
     sent: float | None = None
 
-    def stages_ms(self) -> dict[str, int]:
-        """Return each stage's and the total's milliseconds, as far as the turn came; a stage not reached is 0."""
-        moments = [self.speech_end, self.decided, self.recognised, self.first_text, self.first_audio, self.sent]
+    def stages_ms(self) -> dict[LatencyStage, int]:
+        """Return each stage's milliseconds and the total; a stage that was not reached is 0."""
+        later = (self.decided, self.recognised, self.first_text, self.first_audio, self.sent)
         edges = [self.speech_end]
-        for moment in moments[1:]:
+        for moment in later:
             edges.append(edges[-1] if moment is None else max(moment, edges[-1]))
         ms = [round((edge - self.speech_end) * 1000) for edge in edges]
-        stages = {name: later - earlier for name, earlier, later in zip(STAGES, ms, ms[1:], strict=False)}
+        stages = {
+            name: later - earlier for name, earlier, later in zip(STAGES, ms, ms[1:], strict=False)
+        }
         return {**stages, "total": ms[-1]}

@@ -33,17 +33,17 @@ LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn
 
 
 class Line(Protocol):
-    """A Twilio stream or a browser. One task reads; sends come from any task of the call, whole messages each."""
+    """A Twilio stream or a browser. One task reads; any task of the call may send whole messages."""
 
     @property
     def format(self) -> AudioFormat:
         """The audio that this line carries, both ways."""
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
-        """Yield what the far end sends; ends when the caller hangs up, raises ProtocolError when it misbehaves."""
+        """Yield what the far end sends until the caller hangs up; raises ProtocolError when it errs."""
 
     async def send_audio(self, data: bytes) -> None:
-        """Queue audio for playing at the far end; raises PeerError if the far end does not take it in time."""
+        """Queue audio for playing at the far end; raises PeerError if that does not take it in time."""
 
     async def send_mark(self, name: str) -> None:
         """Ask to be told when all audio sent so far has been played."""

@@ -1,15 +1,16 @@
-"""What is kept of a call: who said what, what was heard of it, and how long each turn took."""
+"""What is kept of a call: who said what, what was heard of it, how long each turn took."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from voice_ai.call.latency import Latency
+from voice_ai.errors import Stage
 from voice_ai.providers.protocols import CallInfo
 
 
 @dataclass(slots=True)
 class TurnRecord:
-    """The caller's turn and our answer to it; `turn` is the machine's number of the answer, 0 before it starts."""
+    """The caller's turn and our answer to it; `turn` is the answer's number, 0 before it starts."""
 
     caller: str
     latency: Latency | None
@@ -20,7 +21,12 @@ class TurnRecord:
     def as_json(self) -> dict[str, Any]:
         """Return the turn as `/api/calls` and `call --json` show it."""
         latency_ms = self.latency.stages_ms() if self.latency else {}
-        return {"caller": self.caller, "reply": self.reply, "heard": self.heard, "latency_ms": latency_ms}
+        return {
+            "caller": self.caller,
+            "reply": self.reply,
+            "heard": self.heard,
+            "latency_ms": latency_ms,
+        }
 
 
 @dataclass(slots=True)
@@ -31,6 +37,7 @@ class CallRecord:
     started_at: float
     greeting_ms: int | None = None
     turns: list[TurnRecord] = field(default_factory=list)
+    failures: list[Stage] = field(default_factory=list)
     ended: bool = False
     reason: str = ""
 
@@ -48,6 +55,7 @@ class CallRecord:
             "started_at": self.started_at,
             "greeting_ms": self.greeting_ms,
             "turns": [turn.as_json() for turn in self.turns],
+            "failures": self.failures,
             "ended": self.ended,
             "reason": self.reason,
         }

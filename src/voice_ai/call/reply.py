@@ -10,6 +10,7 @@ from contextlib import aclosing
 from voice_ai.call.latency import Latency
 from voice_ai.call.speaker import Speaker
 from voice_ai.call.tools import HANG_UP, MAX_TOOL_STEPS, ToolBox
+from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import (
     Audio,
     Dialogue,
@@ -45,26 +46,36 @@ class Reply:
         self._history = history
         self._tools = tools
         self._latency = latency
+        self._failure: ProviderError | None = None
 
     async def run(self, dialogue: Dialogue, voice: Voice) -> None:
-        """Write and speak the answer side by side, until all of it is on the wire.
+        """Write and speak the answer side by side, until its voice has been sent.
 
         Raises:
-            ExceptionGroup: of ProviderError, where the model or the voice failed.
+            ProviderError: the model failed; ExceptionGroup of it: the voice did.
         """
         async with voice.utter() as utterance, asyncio.TaskGroup() as group:
             group.create_task(self._write(dialogue, utterance))
             group.create_task(self._play(utterance))
+        if self._failure:
+            raise self._failure
 
     async def _write(self, dialogue: Dialogue, utterance: Utterance) -> None:
+        """Hand sentences to the voice; if the model fails, the sentences that it finished are spoken."""
         sentences = SentenceStream()
-        async with aclosing(self._deltas(dialogue)) as deltas:
-            async for delta in deltas:
-                self.text += delta
-                for sentence in sentences.feed(delta):
-                    await self._send(utterance, sentence)
-        for sentence in sentences.finish():
-            await self._send(utterance, sentence)
+        try:
+            async with aclosing(self._deltas(dialogue)) as deltas:
+                async for delta in deltas:
+                    self.text += delta
+                    for sentence in sentences.feed(delta):
+                        await self._send(utterance, sentence)
+        except ProviderError as failure:
+            if failure.stage != "llm":
+                raise
+            self._failure = failure
+        else:
+            for sentence in sentences.finish():
+                await self._send(utterance, sentence)
         await utterance.finish()
 
     async def _send(self, utterance: Utterance, sentence: str) -> None:
@@ -108,4 +119,3 @@ class Reply:
                     await self._speaker.say(data)
                 case SpokenTo(n_chars):
                     self._playout.spoken_to(self.turn, n_chars)
-        await self._speaker.finish()

@@ -1,4 +1,4 @@
-"""Our side of a call: its dialogue and its voice, the phrases and answers spoken with them, what was heard of each."""
+"""Our side of a call: its dialogue and its voice, what is spoken with them, and what was heard of it."""
 
 import asyncio
 import logging
@@ -15,7 +15,14 @@ from voice_ai.call.speaker import Speaker
 from voice_ai.errors import PeerError, ProviderError, leaves
 from voice_ai.providers.protocols import Dialogue, Voice
 from voice_ai.turn.commands import Phrase
-from voice_ai.turn.events import CallerGone, Event, HangUpAsked, ProviderFailed, ReplySent, ReplyStarted
+from voice_ai.turn.events import (
+    CallerGone,
+    Event,
+    HangUpAsked,
+    ProviderFailed,
+    ReplySent,
+    ReplyStarted,
+)
 from voice_ai.turn.history import History
 from voice_ai.turn.playout import Playout
 
@@ -35,7 +42,12 @@ class Responder:
     """Speaks our turns when told to. `tell` takes the events that come of it and never waits."""
 
     def __init__(
-        self, line: Line, services: Services, record: CallRecord, clock: LineClock, tell: Callable[[Event], None]
+        self,
+        line: Line,
+        services: Services,
+        record: CallRecord,
+        clock: LineClock,
+        tell: Callable[[Event], None],
     ) -> None:
         """Prepare; nothing is dialled before `run`."""
         self.playout = Playout()
@@ -50,11 +62,13 @@ class Responder:
         self._open: asyncio.Future[_Open] = self._loop.create_future()
 
     async def run(self) -> None:
-        """Keep the dialogue and the voice open until cancelled. What fails to open fails the replies that need it."""
+        """Keep the dialogue and the voice open until cancelled; without them, replies fail."""
         services, call = self._services, self._record.call
         try:
             async with (
-                services.llm.open(call, services.agent.instructions, services.tools.specs) as dialogue,
+                services.llm.open(
+                    call, services.agent.instructions, services.tools.specs
+                ) as dialogue,
                 services.tts.open(call) as voice,
                 asyncio.TaskGroup() as settling,
             ):
@@ -111,22 +125,26 @@ class Responder:
             opened.settling.create_task(opened.dialogue.settle(turn, self.history.said))
 
     async def _speak(self, turn: int, speaker: Speaker, play: Coroutine[Any, Any, None]) -> None:
-        """Run one turn's speech to its end on the wire, and tell how it went."""
+        """Run one turn's speech to its end on the wire, and tell how it went.
+
+        What was sent before a failure is played to its end: the machine waits for the ReplySent that follows.
+        """
+        failure: PeerError | None = None
         try:
             await play
-        except* ProviderError as failures:
-            error = leaves(failures)[0]
-            assert isinstance(error, ProviderError)
-            logger.warning("call %s: turn %d: %s failed: %s", self._record.call.call_sid, turn, error.stage, error)
-            self._tell(ProviderFailed(turn, error.stage, str(error)))
-            if not speaker.n_ms:
-                return
         except* PeerError as failures:
-            self._tell(CallerGone(str(leaves(failures)[0])))
-            return
-        await speaker.finish()
-        remaining_ms = self.playout.remaining_ms(turn, self._clock.timestamp_ms)
-        self._tell(ReplySent(turn, speaker.n_ms, remaining_ms))
+            failure = _first(failures)
+        if isinstance(failure, ProviderError):
+            sid = self._record.call.call_sid
+            logger.warning("call %s: turn %d: %s failed: %s", sid, turn, failure.stage, failure)
+            self._record.failures.append(failure.stage)
+            self._tell(ProviderFailed(turn, failure.stage, str(failure)))
+        elif failure:
+            self._tell(CallerGone(str(failure)))
+        if failure is None or speaker.n_ms:
+            await speaker.finish(whole=failure is None)
+            remaining_ms = self.playout.remaining_ms(turn, self._clock.timestamp_ms)
+            self._tell(ReplySent(turn, speaker.n_ms, remaining_ms))
 
     def _speaker(self, turn: int, record: TurnRecord | None) -> Speaker:
         def first_frame() -> None:
@@ -148,3 +166,9 @@ class Responder:
             return None
         last.turn = turn
         return last
+
+
+def _first(failures: BaseExceptionGroup[PeerError]) -> PeerError:
+    """The failure to act on: a provider's, whose stage is known, before the line's."""
+    errors = [error for error in leaves(failures) if isinstance(error, PeerError)]
+    return next((error for error in errors if isinstance(error, ProviderError)), errors[0])

@@ -36,7 +36,11 @@ async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:
     Raises:
         ProviderError: the voice cannot be had.
     """
-    texts: dict[Phrase, str] = {"greeting": agent.greeting, "apology": agent.apology, "goodbye": agent.goodbye}
+    texts: dict[Phrase, str] = {
+        "greeting": agent.greeting,
+        "apology": agent.apology,
+        "goodbye": agent.goodbye,
+    }
     async with tts.open(CallInfo(call_sid="")) as voice:
         made: dict[Phrase, Spoken] = {}
         for phrase, text in texts.items():

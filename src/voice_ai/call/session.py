@@ -25,8 +25,8 @@ from voice_ai.turn.machine import Phase, TurnMachine
 
 logger = logging.getLogger(__name__)
 
-# Events waiting for the machine, which takes microseconds for each of about ten a second. Full means that the line
-# takes no `clear`; what overflows then raises and ends this call.
+# Events waiting for the machine, which takes microseconds for each of about ten a second. Full means
+# that the line takes no `clear`; what overflows then raises and ends this call.
 EVENTS = 256
 # Seconds for one message to the recogniser; well before the backlog is full.
 SEND_TIMEOUT_S = 5.0
@@ -48,6 +48,7 @@ class VoiceSession:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[tuple[int, on.Timer], asyncio.TimerHandle] = {}
         self._reply: asyncio.Task[None] | None = None
+        self._latency: Latency | None = None
         self._fault: PeerError | None = None
 
     async def run(self) -> None:
@@ -94,12 +95,16 @@ class VoiceSession:
 
     async def _hear(self) -> None:
         try:
-            async with self._services.stt.open(self._record.call) as stream, asyncio.TaskGroup() as group:
+            async with (
+                self._services.stt.open(self._record.call) as stream,
+                asyncio.TaskGroup() as group,
+            ):
                 group.create_task(self._feed(stream))
                 group.create_task(self._listen(stream))
         except* ProviderError as failures:
             reason = "; ".join(str(failure) for failure in leaves(failures))
             logger.warning("call %s: stt failed: %s", self._record.call.call_sid, reason)
+            self._record.failures.append("stt")
             await self._events.put(on.ProviderFailed(0, "stt", reason))
 
     async def _feed(self, stream: SpeechStream) -> None:
@@ -113,12 +118,10 @@ class VoiceSession:
 
     async def _listen(self, stream: SpeechStream) -> None:
         async for event in stream:
-            if isinstance(event, on.EndOfTurn) and event.transcript.strip():
-                self._record.turns.append(TurnRecord(event.transcript, self._latency(event)))
             await self._events.put(event)
         raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
 
-    def _latency(self, event: on.EndOfTurn) -> Latency:
+    def _measure(self, event: on.EndOfTurn) -> Latency:
         now = self._loop.time()
         speech_end = self._clock.moment(event.speech_end_ms, now)
         return Latency(speech_end, self._clock.moment(event.decided_ms, now), now)
@@ -130,6 +133,8 @@ class VoiceSession:
             event = await self._events.get()
             if isinstance(event, on.CallerGone):
                 self._record.reason = event.reason
+            elif isinstance(event, on.EndOfTurn):
+                self._latency = self._measure(event)
             for command in self._machine.handle(event):
                 await self._execute(command, group)
 
@@ -147,10 +152,13 @@ class VoiceSession:
                 await self._line.clear()
             case do.KeepCaller(turn, transcript):
                 self._responder.history.caller(turn, transcript)
+                self._record.turns.append(TurnRecord(transcript, self._latency))
             case do.KeepHeard(turn, complete):
                 self._responder.keep_heard(turn, complete)
             case do.StartTimer(turn, timer, after_ms):
-                self._timers[turn, timer] = self._loop.call_later(after_ms / 1000, self._fire, turn, timer)
+                self._timers[turn, timer] = self._loop.call_later(
+                    after_ms / 1000, self._fire, turn, timer
+                )
             case do.CancelTimer(turn, timer):
                 # It may have fired with its event still waiting: the machine then drops that by its number.
                 handle = self._timers.pop((turn, timer), None)

@@ -8,12 +8,13 @@ from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.turn.playout import Playout
 
-# Sparse marks tell what was heard; one for each packet delayed audio for others (FIELD: speech-assistant-python #20).
+# Sparse marks tell what was heard; one for each packet delayed audio for others
+# (twilio-samples/speech-assistant-openai-realtime-api-python, issue 20).
 MARK_EVERY_MS = 400
 
 
 class Speaker:
-    """Sends one turn's audio as it is made and keeps the ledger of it. Nothing is paced: the far end buffers."""
+    """Sends one turn's audio as it is made and keeps the ledger of it; the far end paces it."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Speaker:
         if mark is not None:
             await self._line.send_mark(mark)
 
-    async def finish(self) -> None:
-        """Ask to be told when all of it has been heard."""
+    async def finish(self, *, whole: bool) -> None:
+        """Ask to be told when all that was sent has been heard; `whole` if that is the turn's whole text."""
         if self.n_ms:
-            await self._line.send_mark(self._playout.finish(self._turn))
+            await self._line.send_mark(self._playout.finish(self._turn, whole=whole))

@@ -14,7 +14,7 @@ from voice_ai.providers.protocols import ToolRequested, ToolSpec
 
 logger = logging.getLogger(__name__)
 
-# A caller waits in silence meanwhile; pipecat and livekit let a tool run as long as it likes, and callers hang up.
+# A caller waits in silence meanwhile.
 TOOL_TIMEOUT_S = 10.0
 # livekit's max_tool_steps; more means that the model goes round in circles.
 MAX_TOOL_STEPS = 3
@@ -27,7 +27,7 @@ HANG_UP = ToolSpec(
 
 
 class ToolBox:
-    """An agent's tools, with the built-in `hang_up`. Arguments are checked against the function's annotations."""
+    """An agent's tools and the built-in `hang_up`. Arguments are checked against the annotations."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
         """Read the signatures; a parameter without annotation takes any JSON value."""
@@ -37,9 +37,10 @@ class ToolBox:
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is told."""
-        own = (
-            ToolSpec(name, made.description, _schema(self._arguments[name])) for name, made in self._tools.items()
-        )
+        own = [
+            ToolSpec(name, made.description, _schema(self._arguments[name]))
+            for name, made in self._tools.items()
+        ]
         return (*own, HANG_UP)
 
     async def run(self, request: ToolRequested) -> str:
@@ -61,7 +62,9 @@ class ToolBox:
         except TimeoutError:
             logger.warning("tool %s took longer than %s s", made.name, TOOL_TIMEOUT_S)
             return f"The tool took longer than {TOOL_TIMEOUT_S:g} seconds."
-        except Exception:  # a tool is its author's code: whatever it raises, the caller is still on the line
+        except (
+            Exception
+        ):  # a tool is its author's code: whatever it raises, the caller is still on the line
             logger.exception("tool %s failed", made.name)
             return "The tool failed."
         return output if isinstance(output, str) else orjson.dumps(output, default=str).decode()
@@ -91,4 +94,6 @@ def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors())
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors()
+    )

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import ServerConnection
@@ -32,6 +31,8 @@ class TwilioLine:
         """Speak on this socket as the stream that `start` began."""
         self._socket = socket
         self._sid = start.stream_sid
+        self.n_frames_in = 0
+        self.n_frames_out = 0
 
     @property
     def format(self) -> AudioFormat:
@@ -48,6 +49,7 @@ class TwilioLine:
             match message:
                 case twilio.Media(stream_sid, payload, timestamp_ms):
                     self._check(stream_sid)
+                    self.n_frames_in += 1
                     yield AudioIn(payload, timestamp_ms)
                 case twilio.Mark(stream_sid, name):
                     self._check(stream_sid)
@@ -58,7 +60,8 @@ class TwilioLine:
                 case twilio.Stop():
                     return
                 case twilio.Start() | twilio.Connected():
-                    raise ProtocolError(f"a second {type(message).__name__.lower()} on a stream that has begun")
+                    name = type(message).__name__.lower()
+                    raise ProtocolError(f"a second {name} on a stream that has begun")
 
     def _check(self, stream_sid: str) -> None:
         if stream_sid != self._sid:
@@ -66,6 +69,7 @@ class TwilioLine:
 
     async def send_audio(self, data: bytes) -> None:
         """Queue µ-law octets for playing."""
+        self.n_frames_out += 1
         await self._send(twilio.media(self._sid, data))
 
     async def send_mark(self, name: str) -> None:
@@ -77,7 +81,7 @@ class TwilioLine:
         await self._send(twilio.clear(self._sid))
 
     async def hang_up(self) -> None:
-        """Close the stream, upon which Twilio goes on after `<Connect>`: there is nothing, so the call ends."""
+        """Close the stream: Twilio goes on after `<Connect>`, where nothing is, so the call ends."""
         await self._socket.close()
 
     async def _send(self, text: str) -> None:
@@ -94,7 +98,9 @@ async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:
     try:
         async for raw in socket:
             if isinstance(raw, bytes):
-                raise ProtocolError(f"a binary message of {len(raw)} octets; needed text", UNSUPPORTED_DATA)
+                raise ProtocolError(
+                    f"a binary message of {len(raw)} octets; needed text", UNSUPPORTED_DATA
+                )
             yield twilio.parse_message(raw)
     except ConnectionClosed:
         return

@@ -1,13 +1,15 @@
 """Twilio Media Streams: its messages as dataclasses, both ways.
 
-`parse_message` reads what Twilio sends and `media`, `mark` and `clear` build what it accepts, field by field
-as documented. The second half is Twilio's own side, for the phone that plays it: builders of what Twilio
-sends, and `parse_command`, which refuses what Twilio refuses and by its error numbers.
+`parse_message` reads what Twilio sends and `media`, `mark` and `clear` build what it accepts, field
+by field as documented. The second half is Twilio's own side, for the phone that plays it: builders
+of what Twilio sends, and `parse_command`, which refuses what Twilio refuses and by its error
+numbers.
 
-Source: twilio.com/docs/voice/media-streams/websocket-messages; .../docs/api/errors/31924, 31950, 31951.
+Source: twilio.com/docs/voice/media-streams/websocket-messages; .../docs/api/errors/31924, 31950,
+31951.
 """
 
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,6 +17,15 @@ from typing import Any, TypeAlias
 import orjson
 
 from voice_ai.errors import ProtocolError
+from voice_ai.wire.twilio_fields import (
+    came,
+    json_object,
+    kind,
+    number_field,
+    object_field,
+    payload_field,
+    text_field,
+)
 
 ENCODING = "audio/x-mulaw"
 SAMPLE_RATE_HZ = 8000
@@ -23,10 +34,6 @@ DIGITS = frozenset("0123456789*#ABCD")
 
 # RFC 6455 section 7.4.1.
 UNSUPPORTED_DATA = 1003
-INVALID_DATA = 1007
-
-# A number of more digits than this is no counter of Twilio's; int() is quadratic in them.
-MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The stream begins. `parameters` are the TwiML's `<Parameter>`s: they may hold a secret, log none."""
+    """The stream begins. `parameters` are the TwiML's `<Parameter>`s and may hold a secret."""
 
     stream_sid: str
     call_sid: str
@@ -50,7 +57,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A frame of the caller's voice: µ-law octets, never none, `timestamp_ms` after the stream's start."""
+    """A frame of the caller's voice: µ-law octets, never none; its time counts from the start."""
 
     stream_sid: str
     payload: bytes = field(repr=False)
@@ -89,75 +96,82 @@ Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop
 def parse_message(text: str | bytes) -> Message:
     """Read a message of Twilio's.
 
-    Numbers are taken as strings of digits, as Twilio writes them, and as JSON numbers. Fields that we do not
-    know are ignored. An empty payload is refused: it is no audio, and a recogniser takes it for the end.
+    Numbers are taken as strings of digits, as Twilio writes them, and as JSON numbers. Fields that
+    we do not know are ignored. An empty payload is refused: it is no audio, and a recogniser takes
+    it for the end.
 
     Raises:
-        ProtocolError: the text is not such a message; it says which field, what came and what was needed,
-            and never quotes a payload or a parameter. Its close code is 1007 for data that cannot be decoded,
-            1003 for another audio format, 1002 for the rest.
+        ProtocolError: the text is not such a message; it says which field, what came and what was
+            needed, and never quotes a payload or a parameter. Its close code is 1007 for data that
+            cannot be decoded, 1003 for another audio format, 1002 for the rest.
     """
-    message = _json_object(text)
+    message = json_object(text)
     match message.get("event"):
         case "media":
             return _parse_media(message)
         case "mark":
-            return Mark(_text(message, "streamSid"), _text(_object(message, "mark"), "name", "mark."))
+            return Mark(
+                text_field(message, "streamSid"),
+                text_field(object_field(message, "mark"), "name", "mark."),
+            )
         case "dtmf":
             return _parse_dtmf(message)
         case "start":
             return _parse_start(message)
         case "stop":
-            return Stop(_text(message, "streamSid"), _text(_object(message, "stop"), "callSid", "stop."))
+            return Stop(
+                text_field(message, "streamSid"),
+                text_field(object_field(message, "stop"), "callSid", "stop."),
+            )
         case "connected":
             return Connected()
         case other:
             raise ProtocolError(
-                f"unknown event {_came(other)}; needed connected, start, media, mark, dtmf or stop"
+                f"unknown event {came(other)}; needed connected, start, media, mark, dtmf or stop"
             )
 
 
 def _parse_media(message: dict[str, Any]) -> Media:
-    body = _object(message, "media")
+    body = object_field(message, "media")
     track = body.get("track", "inbound")
     if track != "inbound":
-        raise ProtocolError(f"media.track is {_came(track)}; needed 'inbound', the caller's voice")
+        raise ProtocolError(f"media.track is {came(track)}; needed 'inbound', the caller's voice")
     return Media(
-        _text(message, "streamSid"),
-        _payload(body),
-        _number(body, "timestamp", "media."),
-        _number(body, "chunk", "media."),
-        _number(message, "sequenceNumber"),
+        text_field(message, "streamSid"),
+        payload_field(body),
+        number_field(body, "timestamp", "media."),
+        number_field(body, "chunk", "media."),
+        number_field(message, "sequenceNumber"),
     )
 
 
 def _parse_dtmf(message: dict[str, Any]) -> Dtmf:
-    digit = _text(_object(message, "dtmf"), "digit", "dtmf.")
+    digit = text_field(object_field(message, "dtmf"), "digit", "dtmf.")
     if digit not in DIGITS:
-        raise ProtocolError(f"dtmf.digit is {_came(digit)}; needed one of 0-9, *, #, A-D")
-    return Dtmf(_text(message, "streamSid"), digit)
+        raise ProtocolError(f"dtmf.digit is {came(digit)}; needed one of 0-9, *, #, A-D")
+    return Dtmf(text_field(message, "streamSid"), digit)
 
 
 def _parse_start(message: dict[str, Any]) -> Start:
-    body = _object(message, "start")
-    stream_sid = _text(body, "streamSid", "start.")
+    body = object_field(message, "start")
+    stream_sid = text_field(body, "streamSid", "start.")
     outer = message.get("streamSid", stream_sid)
     if outer != stream_sid:
-        raise ProtocolError(f"start: streamSid is {_came(outer)} outside and {_came(stream_sid)} inside")
-    form = _object(body, "mediaFormat", "start.")
-    encoding = _text(form, "encoding", "mediaFormat.")
-    rate_hz = _number(form, "sampleRate", "mediaFormat.")
-    channels = _number(form, "channels", "mediaFormat.")
+        raise ProtocolError(f"start: streamSid is {came(outer)} outside, {came(stream_sid)} inside")
+    form = object_field(body, "mediaFormat", "start.")
+    encoding = text_field(form, "encoding", "mediaFormat.")
+    rate_hz = number_field(form, "sampleRate", "mediaFormat.")
+    channels = number_field(form, "channels", "mediaFormat.")
     if (encoding, rate_hz, channels) != (ENCODING, SAMPLE_RATE_HZ, CHANNELS):
         raise ProtocolError(
-            f"start: the media format is {_came(encoding)} at {rate_hz} Hz with {channels} channels; "
+            f"start: the audio is {came(encoding)} at {rate_hz} Hz with {channels} channels; "
             f"needed {ENCODING} at {SAMPLE_RATE_HZ} Hz with {CHANNELS}",
             UNSUPPORTED_DATA,
         )
     return Start(
         stream_sid,
-        _text(body, "callSid", "start."),
-        _text(body, "accountSid", "start."),
+        text_field(body, "callSid", "start."),
+        text_field(body, "accountSid", "start."),
         _tracks(body),
         parameters=_parameters(body),
     )
@@ -167,79 +181,19 @@ def _tracks(body: dict[str, Any]) -> tuple[str, ...]:
     tracks = body.get("tracks")
     if isinstance(tracks, list) and all(isinstance(track, str) for track in tracks):
         return tuple(tracks)
-    raise ProtocolError(f"start.tracks: needed an array of strings, came {_kind(tracks)}")
+    raise ProtocolError(f"start.tracks: needed an array of strings, came {kind(tracks)}")
 
 
 def _parameters(body: dict[str, Any]) -> dict[str, str]:
     parameters = body.get("customParameters", {})
     if not isinstance(parameters, dict):
-        raise ProtocolError(f"start.customParameters: needed an object, came {_kind(parameters)}")
+        raise ProtocolError(f"start.customParameters: needed an object, came {kind(parameters)}")
     for name, value in parameters.items():
         if not isinstance(value, str):
-            raise ProtocolError(f"start.customParameters {name[:40]!r}: needed a string, came {_kind(value)}")
+            raise ProtocolError(
+                f"start.customParameters {name[:40]!r}: needed a string, came {kind(value)}"
+            )
     return parameters
-
-
-# What every message is made of.
-
-_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "nothing"}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "a number")
-
-
-def _came(value: object) -> str:
-    """Show a string that is no secret, shortened; of anything else only what it is."""
-    return repr(value[:40]) if isinstance(value, str) else _kind(value)
-
-
-def _json_object(text: str | bytes) -> dict[str, Any]:
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ProtocolError(
-            f"a message of {len(text)} characters is not JSON: {error.msg}", INVALID_DATA
-        ) from None
-    if not isinstance(message, dict):
-        raise ProtocolError(f"needed a JSON object, came {_kind(message)}")
-    return message
-
-
-def _object(fields: dict[str, Any], key: str, where: str = "") -> dict[str, Any]:
-    value = fields.get(key)
-    if not isinstance(value, dict):
-        raise ProtocolError(f"{where}{key}: needed an object, came {_kind(value)}")
-    return value
-
-
-def _text(fields: dict[str, Any], key: str, where: str = "") -> str:
-    value = fields.get(key)
-    if not isinstance(value, str):
-        raise ProtocolError(f"{where}{key}: needed a string, came {_kind(value)}")
-    return value
-
-
-def _number(fields: dict[str, Any], key: str, where: str = "") -> int:
-    value = fields.get(key)
-    if isinstance(value, str) and len(value) <= MAX_DIGITS and value.isascii() and value.isdecimal():
-        return int(value)
-    if type(value) is int and value >= 0:
-        return value
-    raise ProtocolError(f"{where}{key}: needed a whole number from 0, came {_came(value)}")
-
-
-def _payload(body: dict[str, Any]) -> bytes:
-    text = _text(body, "payload", "media.")
-    try:
-        payload = a2b_base64(text, strict_mode=True)
-    except ValueError:  # binascii.Error, or characters beyond ASCII
-        raise ProtocolError(
-            f"media.payload: {len(text)} characters that are not base64", INVALID_DATA
-        ) from None
-    if not payload:
-        raise ProtocolError("media.payload: needed at least one octet of audio, came none")
-    return payload
 
 
 def _quoted(text: str) -> str:
@@ -293,18 +247,23 @@ def start(
     return _numbered("start", sequence_number, stream_sid, body)
 
 
-def caller_media(stream_sid: str, sequence_number: int, chunk: int, timestamp_ms: int, payload: bytes) -> str:
-    """Build a frame of the caller's voice; Twilio's are 160 octets, 20 ms, and its numbers are strings."""
+def caller_media(
+    stream_sid: str, sequence_number: int, chunk: int, timestamp_ms: int, payload: bytes
+) -> str:
+    """Build a frame of the caller's voice: 160 octets, 20 ms, with Twilio."""
     audio = b2a_base64(payload, newline=False).decode("ascii")
     return (
-        f'{{"event":"media","sequenceNumber":"{sequence_number}","media":{{"track":"inbound","chunk":"{chunk}",'
-        f'"timestamp":"{timestamp_ms}","payload":"{audio}"}},"streamSid":{_quoted(stream_sid)}}}'
+        f'{{"event":"media","sequenceNumber":"{sequence_number}","media":{{"track":"inbound",'
+        f'"chunk":"{chunk}","timestamp":"{timestamp_ms}","payload":"{audio}"}},'
+        f'"streamSid":{_quoted(stream_sid)}}}'
     )
 
 
 def dtmf(stream_sid: str, sequence_number: int, digit: str) -> str:
     """Build a pressed key."""
-    return _numbered("dtmf", sequence_number, stream_sid, {"track": "inbound_track", "digit": digit})
+    return _numbered(
+        "dtmf", sequence_number, stream_sid, {"track": "inbound_track", "digit": digit}
+    )
 
 
 def mark_echo(stream_sid: str, sequence_number: int, name: str) -> str:
@@ -314,11 +273,18 @@ def mark_echo(stream_sid: str, sequence_number: int, name: str) -> str:
 
 def stop(stream_sid: str, sequence_number: int, account_sid: str, call_sid: str) -> str:
     """Build the stream's end."""
-    return _numbered("stop", sequence_number, stream_sid, {"accountSid": account_sid, "callSid": call_sid})
+    return _numbered(
+        "stop", sequence_number, stream_sid, {"accountSid": account_sid, "callSid": call_sid}
+    )
 
 
 def _numbered(event: str, sequence_number: int, stream_sid: str, body: Mapping[str, object]) -> str:
-    message = {"event": event, "sequenceNumber": str(sequence_number), event: body, "streamSid": stream_sid}
+    message = {
+        "event": event,
+        "sequenceNumber": str(sequence_number),
+        event: body,
+        "streamSid": stream_sid,
+    }
     return orjson.dumps(message).decode()
 
 
@@ -356,24 +322,28 @@ def parse_command(text: str | bytes, stream_sid: str) -> Command:
     """Read a message to Twilio as strictly as Twilio does.
 
     Raises:
-        ProtocolError: Twilio would refuse it; the text begins with Twilio's error number: 31950 for a binary
-            frame, 31924 for a payload that is no raw audio, 31951 for bad JSON, an unknown event, a missing,
-            wrong or extra field and another stream's id.
+        ProtocolError: Twilio would refuse it; the text begins with Twilio's error number: 31950 for
+            a binary frame, 31924 for a payload that is no raw audio, 31951 for bad JSON, an unknown
+            event, a missing, wrong or extra field and another stream's id.
     """
     if isinstance(text, bytes):
-        raise ProtocolError(f"31950: a binary frame of {len(text)} octets; needed text", UNSUPPORTED_DATA)
+        raise ProtocolError(
+            f"31950: a binary frame of {len(text)} octets; needed text", UNSUPPORTED_DATA
+        )
     try:
-        message = _json_object(text)
-        event = _text(message, "event")
+        message = json_object(text)
+        event = text_field(message, "event")
         _check_fields(message, _FIELDS.get(event), event)
         if message["streamSid"] != stream_sid:
-            raise ProtocolError(f"streamSid is {_came(message['streamSid'])}; needed {_came(stream_sid)}")
+            raise ProtocolError(
+                f"streamSid is {came(message['streamSid'])}; needed {came(stream_sid)}"
+            )
         if event == "clear":
             return ClearBuffer()
-        body = _object(message, event)
+        body = object_field(message, event)
         _check_fields(body, {"payload"} if event == "media" else {"name"}, event)
         if event == "mark":
-            return SendMark(_text(body, "name", "mark."))
+            return SendMark(text_field(body, "name", "mark."))
     except ProtocolError as error:
         raise ProtocolError(f"31951: {error}", error.close_code) from None
     return PlayMedia(_raw_audio(body))
@@ -381,7 +351,7 @@ def parse_command(text: str | bytes, stream_sid: str) -> Command:
 
 def _check_fields(fields: dict[str, Any], needed: set[str] | None, event: str) -> None:
     if needed is None:
-        raise ProtocolError(f"unknown event {_came(event)}; needed media, mark or clear")
+        raise ProtocolError(f"unknown event {came(event)}; needed media, mark or clear")
     if fields.keys() != needed:
         missing, extra = sorted(needed - fields.keys()), sorted(fields.keys() - needed)
         raise ProtocolError(f"{event}: missing fields {missing}, extra fields {extra}")
@@ -389,9 +359,11 @@ def _check_fields(fields: dict[str, Any], needed: set[str] | None, event: str) -
 
 def _raw_audio(body: dict[str, Any]) -> bytes:
     try:
-        payload = _payload(body)
+        payload = payload_field(body)
     except ProtocolError as error:
         raise ProtocolError(f"31924: {error}", error.close_code) from None
     if payload.startswith(_FILE_HEADERS):
-        raise ProtocolError(f"31924: media.payload begins with the header of a file, {payload[:4]!r}")
+        raise ProtocolError(
+            f"31924: media.payload begins with the header of a file, {payload[:4]!r}"
+        )
     return payload

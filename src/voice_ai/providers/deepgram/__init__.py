@@ -1,0 +1,1 @@
+"""Deepgram's services through its own SDK: Flux hears, Aura speaks. Importing this loads no SDK."""

@@ -1,0 +1,1 @@
+"""OpenAI as the language model: `model.OpenAILanguageModel`. Only its import loads the SDK."""

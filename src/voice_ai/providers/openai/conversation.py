@@ -1,0 +1,257 @@
+"""A call whose history is kept at the service, in a conversation reconciled with what was heard."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import openai
+
+from voice_ai.errors import ProtocolError, ProviderError
+from voice_ai.providers.openai.failures import (
+    SERVICE_ERRORS,
+    as_provider_error,
+    is_about_record,
+    reported,
+)
+from voice_ai.providers.openai.items import Wanted, wanted
+from voice_ai.providers.openai.record import Record
+from voice_ai.providers.openai.service import Service, patiently
+from voice_ai.providers.openai.stream import AnswerStream
+from voice_ai.turn.events import Said
+from voice_ai.wire.responses import Item
+
+# A reply that waits longer than this for a settle, or for its own preparation, is too late to be
+# said.
+PREPARE_S = 10.0
+# Off the critical path, but a reply waits for it: shorter than what a reply waits.
+SETTLE_S = 8.0
+# A call's end does not wait longer than this for its conversation to be deleted.
+FORGET_S = 1.0
+# Listing, mending, listing again: what an abort left may still arrive while we look.
+MAX_ROUNDS = 5
+# Items after the last one known: one turn's, a few; more than this many pages is not our
+# conversation.
+MAX_PAGES = 5
+
+log = logging.getLogger(__name__)
+
+
+class ConversationDialogue:
+    """A call's conversation. One request at a time: the service locks it, and so do we."""
+
+    def __init__(self, service: Service, body: dict[str, Any], call_sid: str) -> None:
+        self._service = service
+        self._body = body
+        self._call_sid = call_sid
+        self._conv_id: str | None = None
+        self._left: list[str] = []
+        self._record = Record()
+        self._lock = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Create the conversation ahead of the first reply, which does it itself if this fails."""
+        async with self._lock:
+            try:
+                if self._conv_id is None:
+                    await self._restart([])
+            except SERVICE_ERRORS as error:
+                log.warning(
+                    "call %s: no conversation yet: %s", self._call_sid, as_provider_error(error)
+                )
+
+    async def forget(self) -> None:
+        """Delete the call's conversations, as far as the service does it at once."""
+        try:
+            async with asyncio.timeout(FORGET_S), self._lock:
+                if self._conv_id is not None:
+                    self._left.append(self._conv_id)
+                while self._left:
+                    await self._service.delete_conversation(self._left.pop())
+        except SERVICE_ERRORS as error:
+            log.warning(
+                "call %s: a conversation was not deleted: %s",
+                self._call_sid,
+                as_provider_error(error),
+            )
+
+    @asynccontextmanager
+    async def reply(self, turn: int, said: Sequence[Said]) -> AsyncIterator[AnswerStream]:
+        """Ask for the next thing to say; only what the conversation lacks is sent."""
+        async with self._alone(), AsyncExitStack() as stack:
+            with reported():
+                async with asyncio.timeout(PREPARE_S):
+                    asked = await self._prepare(turn, said)
+                stream, asked, sure = await self._ask(stack, turn, said, asked)
+            try:
+                yield stream
+                await stream.finish()
+            finally:
+                stream.catch_up()
+                if stream.ending == "completed" and sure:
+                    self._record.keep_response(turn, asked, stream.items)
+
+    async def settle(self, turn: int, said: Sequence[Said]) -> None:
+        """Make the conversation hold what was heard of the turns up to this one."""
+        try:
+            async with asyncio.timeout(SETTLE_S), self._lock:
+                await self._settle(turn, said)
+        except SERVICE_ERRORS as error:
+            log.warning(
+                "call %s: turn %d is not settled: %s",
+                self._call_sid,
+                turn,
+                as_provider_error(error),
+            )
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait for whoever works on the conversation, not for ever."""
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                await self._lock.acquire()
+        except TimeoutError as error:
+            raise ProviderError(
+                "llm", f"the conversation was busy for {PREPARE_S:.0f} s"
+            ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    async def _prepare(self, turn: int, said: Sequence[Said]) -> list[Wanted]:
+        """Bring the conversation up to this turn and return what to send; it is never nothing."""
+        limit = turn if turn in self._record.uncertain else turn - 1
+        if self._conv_id is not None:
+            try:
+                await self._agree(limit, said, wanted(said)[:-1], append=False)
+            except SERVICE_ERRORS as error:
+                self._lose(error)
+        asked = self._record.missing(said)
+        if self._conv_id is None or not asked or self._record.contradicts(turn, said):
+            await self._restart([])
+            asked = self._record.missing(said)
+        return asked
+
+    async def _ask(
+        self, stack: AsyncExitStack, turn: int, said: Sequence[Said], asked: list[Wanted]
+    ) -> tuple[AnswerStream, list[Wanted], bool]:
+        """Ask for the response, in a new conversation if the service refuses this one.
+
+        Also return what was sent, and whether it was sent once only.
+        """
+        try:
+            stream, twice = await self._respond(stack, turn, asked)
+        except openai.APIStatusError as error:
+            if not is_about_record(error):
+                raise
+            self._lose(error)
+            await self._restart([])
+            asked = self._record.missing(said)
+            stream, twice = await self._respond(stack, turn, asked)
+        return stream, asked, not twice
+
+    async def _respond(
+        self, stack: AsyncExitStack, turn: int, asked: list[Wanted]
+    ) -> tuple[AnswerStream, bool]:
+        body = {**self._body, "conversation": self._conv_id, "input": [one.item for one in asked]}
+        self._record.begin(turn)
+        try:
+            return await patiently(lambda: self._service.respond(stack, body))
+        except openai.APIStatusError as error:
+            if error.status_code < 500:
+                self._record.refused(turn)
+            raise
+
+    async def _settle(self, turn: int, said: Sequence[Said]) -> None:
+        if self._conv_id is None:
+            return
+        until = [one for one in wanted(said) if one.turn <= turn]
+        try:
+            await self._agree(turn, said, until, append=True)
+        except SERVICE_ERRORS as error:
+            self._lose(error)
+            await self._restart(until)
+
+    async def _agree(
+        self, limit: int, said: Sequence[Said], expected: Sequence[Wanted], *, append: bool
+    ) -> None:
+        """Settle every turn of ours up to the limit."""
+        for turn in sorted(turn for turn in self._record.unsettled if turn <= limit):
+            unheard = self._record.unheard(turn, said)
+            uncertain = turn in self._record.uncertain
+            if unheard:
+                self._record.uncertain.add(turn)
+                await self._delete(unheard)
+                self._record.drop(unheard)
+            if uncertain:
+                await self._mend(expected, append=append)
+            elif unheard and append:
+                await self._append(self._record.missing(said, turn))
+            self._record.uncertain.discard(turn)
+            self._record.unsettled.discard(turn)
+
+    async def _mend(self, expected: Sequence[Wanted], *, append: bool) -> None:
+        """List what an abort has left and change it until it is what we expect."""
+        for _ in range(MAX_ROUNDS):
+            plan = self._record.align(await self._tail(), expected)
+            await self._delete(plan.delete)
+            if append:
+                await self._append(plan.append)
+            if not plan.delete and not (append and plan.append):
+                return
+        raise ProtocolError(f"the conversation changed under us {MAX_ROUNDS} times")
+
+    async def _tail(self) -> list[Item]:
+        """Return the items after the last one known, oldest first."""
+        anchor = self._record.anchor
+        newest: list[Item] = []
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self._service.newest_items(self._conv_of(), cursor)
+            for item in page.items:
+                if item.id == anchor:
+                    return newest[::-1]
+                newest.append(item)
+            if not page.has_more:
+                break
+            cursor = page.last_id
+        else:
+            raise ProtocolError(f"more than {MAX_PAGES} pages of items that are not ours")
+        if anchor is not None:
+            raise ProtocolError(f"item {anchor} is not in the conversation any more")
+        return newest[::-1]
+
+    async def _delete(self, item_ids: Sequence[str]) -> None:
+        for item_id in item_ids:
+            await self._service.delete_item(self._conv_of(), item_id)
+
+    async def _append(self, items: Sequence[Wanted]) -> None:
+        if items:
+            added = await self._service.add_items(self._conv_of(), [one.item for one in items])
+            if len(added) != len(items):
+                raise ProtocolError(f"{len(items)} items were sent, {len(added)} were kept")
+            self._record.keep_added(items, added)
+
+    def _conv_of(self) -> str:
+        if self._conv_id is None:
+            raise ProtocolError("there is no conversation")
+        return self._conv_id
+
+    def _lose(self, error: Exception) -> None:
+        """Give the conversation up; the next one begins from the mirror."""
+        log.warning(
+            "call %s: the conversation is given up: %s", self._call_sid, as_provider_error(error)
+        )
+        if self._conv_id is not None:
+            self._left.append(self._conv_id)
+            self._conv_id = None
+
+    async def _restart(self, kept: Sequence[Wanted]) -> None:
+        """Begin a new conversation that holds these items."""
+        if self._conv_id is not None:
+            self._left.append(self._conv_id)
+            self._conv_id = None
+        self._record = Record(kept)
+        self._conv_id = await self._service.create_conversation([one.item for one in kept])

@@ -1,0 +1,130 @@
+"""OpenAI's Responses service as the language model of all calls, over one pool of connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal, Self
+
+import httpx2
+import openai
+
+from voice_ai.errors import UsageError
+from voice_ai.providers.openai.conversation import ConversationDialogue
+from voice_ai.providers.openai.dialogue import AnswerSettings, LocalDialogue
+from voice_ai.providers.openai.service import Service
+from voice_ai.providers.openai.warm import warm_sdk
+from voice_ai.providers.protocols import CallInfo, Dialogue, ToolSpec
+
+History = Literal["conversation", "local"]
+
+# The SDK waits 600 s by default; a caller does not. Between two chunks of an answer as well as for
+# the first.
+READ_S = 15.0
+CONNECT_S = 5.0
+# The SDK's default is 5 s, less than the pause between two turns: each would pay for TCP and TLS
+# again.
+KEEPALIVE_S = 300.0
+# One streamed answer and one settling request a call; more calls than this fit on no machine of
+# ours.
+MAX_CONNECTIONS = 2000
+MAX_IDLE_CONNECTIONS = 500
+# One: a second attempt is already late for somebody who waits on the phone.
+MAX_RETRIES = 1
+
+
+class OpenAILanguageModel:
+    """The adapter; enter it once for the process, then `open` it for each call.
+
+    Args:
+        api_key: the key; never logged.
+        base_url: another server of the same interface; None takes the SDK's own.
+        model: the model's name.
+        reasoning_effort: as the model knows it (not all know `minimal`); None leaves it to the
+            service.
+        verbosity: `low`, `medium` or `high` for models that know it; None sends none.
+        history: `conversation` keeps the call's history at the service, `local` sends it with each
+            request.
+        max_output_tokens: the answer's bound, reasoning included; too small gives an empty answer.
+        timeout_s: how long the service may be silent, before an answer or within it.
+        delete_after_call: delete the call's conversation when it is left; it would stay at the
+            service for good.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str | None = None,
+        *,
+        model: str,
+        reasoning_effort: str | None = None,
+        verbosity: str | None = None,
+        history: History = "conversation",
+        max_output_tokens: int | None = None,
+        timeout_s: float = READ_S,
+        delete_after_call: bool = True,
+    ) -> None:
+        if not api_key or not model:
+            raise UsageError("OpenAI needs an API key and a model's name; one of them is empty")
+        if history not in ("conversation", "local"):
+            raise UsageError(f"unknown history {history!r}; known are conversation, local")
+        self.history: History = history
+        self._api_key = api_key
+        self._base_url = base_url
+        self._settings = AnswerSettings(model, reasoning_effort, verbosity, max_output_tokens)
+        self._timeout_s = timeout_s
+        self._delete_after_call = delete_after_call
+        self._group: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        """Make the client; nothing is dialled yet."""
+        self._client = openai.AsyncOpenAI(
+            api_key=self._api_key,
+            base_url=self._base_url,
+            max_retries=MAX_RETRIES,
+            timeout=httpx2.Timeout(self._timeout_s, connect=CONNECT_S),
+            http_client=openai.DefaultAsyncHttpxClient(
+                limits=httpx2.Limits(
+                    max_connections=MAX_CONNECTIONS,
+                    max_keepalive_connections=MAX_IDLE_CONNECTIONS,
+                    keepalive_expiry=KEEPALIVE_S,
+                )
+            ),
+        )
+        self._service = Service(self._client, self._timeout_s)
+        self._group = await asyncio.TaskGroup().__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close every connection. All calls have been left by now."""
+        group, self._group = self._group, None
+        try:
+            if group is not None:
+                # Without the error: its tasks never fail, and it shall not be wrapped in a group.
+                await group.__aexit__(None, None, None)
+        finally:
+            await self._client.close()
+
+    async def warm(self) -> None:
+        """Do the SDK's lazy imports now, without a network call; up to a second of work."""
+        await warm_sdk()
+
+    @asynccontextmanager
+    async def open(
+        self, call: CallInfo, instructions: str, tools: Sequence[ToolSpec]
+    ) -> AsyncIterator[Dialogue]:
+        """Enter one call; its conversation is created meanwhile, so a greeting need not wait."""
+        if self._group is None:
+            raise UsageError("enter the language model before a call is opened on it")
+        body = self._settings.body(instructions, tools)
+        if self.history == "local":
+            yield LocalDialogue(self._service, body)
+            return
+        dialogue = ConversationDialogue(self._service, body, call.call_sid)
+        begun = self._group.create_task(dialogue.begin())
+        try:
+            yield dialogue
+        finally:
+            if self._delete_after_call:
+                await dialogue.forget()
+            begun.cancel()
+            await asyncio.wait([begun])

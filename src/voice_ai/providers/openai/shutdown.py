@@ -1,0 +1,24 @@
+"""Models that OpenAI will switch off, so that the operator hears of it before the callers do."""
+
+from datetime import date, timedelta
+
+# Source: https://developers.openai.com/api/docs/deprecations
+SHUTDOWNS: dict[str, tuple[date, str]] = {
+    "gpt-5-nano": (date(2026, 12, 11), "gpt-5.6-luna"),
+    "gpt-5-nano-2025-08-07": (date(2026, 12, 11), "gpt-5.6-luna"),
+}
+WARN_BEFORE = timedelta(days=31)
+
+
+def shutdown_warning(model: str, today: date) -> str | None:
+    """Say that a model ends or has ended; None while that is unknown or over a month away."""
+    if model not in SHUTDOWNS:
+        return None
+    last_day, successor = SHUTDOWNS[model]
+    if today < last_day - WARN_BEFORE:
+        return None
+    when = f"shuts down on {last_day}" if today < last_day else f"was shut down on {last_day}"
+    return (
+        f"model {model} {when}; set OPENAI_MODEL to another, "
+        f"e.g. {successor}, which knows no effort 'minimal'"
+    )

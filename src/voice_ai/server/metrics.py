@@ -1,0 +1,106 @@
+"""What Prometheus is told about the calls. Labels are few and bounded: no ids of calls."""
+
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from voice_ai.errors import Stage
+
+LatencyStage = Literal["endpointing", "stt", "llm", "tts", "first_frame", "total"]
+Refusal = Literal["full", "signature", "token", "draining"]
+
+# Seconds. A turn feels immediate below 0.5, slow above 1.5; 10 is a caller who has hung up.
+LATENCY_BUCKETS_S: Final = (
+    0.005,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.75,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    5.0,
+    10.0,
+)
+# Reasons for the end of a call that get a series of their own; later ones count as `other`.
+MAX_REASONS: Final = 32
+
+
+class Metrics:
+    """Counters of one server, in a registry of their own."""
+
+    content_type: Final = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._reasons: set[str] = set()
+        self._started = Counter(
+            "voice_ai_calls_started", "Media streams that began", registry=registry
+        )
+        self._ended = Counter(
+            "voice_ai_calls_ended", "Media streams that ended", ["reason"], registry=registry
+        )
+        self._calls = Gauge("voice_ai_calls", "Calls now", registry=registry)
+        self._refused = Counter(
+            "voice_ai_calls_refused", "Calls not answered by the agent", ["why"], registry=registry
+        )
+        self._frames_in = Counter("voice_ai_frames_in", "Media frames received", registry=registry)
+        self._frames_out = Counter("voice_ai_frames_out", "Media frames sent", registry=registry)
+        self._latency = Histogram(
+            "voice_ai_turn_latency_seconds",
+            "From the caller's end of turn, by stage",
+            ["stage"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "voice_ai_provider_failures", "Failures of a service", ["stage"], registry=registry
+        )
+        self._violations = Counter(
+            "voice_ai_protocol_violations",
+            "Messages that a protocol does not allow",
+            registry=registry,
+        )
+
+    def call_started(self) -> None:
+        """Count a call and have one more now."""
+        self._started.inc()
+        self._calls.inc()
+
+    def call_ended(self, reason: str) -> None:
+        """Count the end of a call that `call_started` counted."""
+        self._calls.dec()
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            reason = "other"
+        self._reasons.add(reason)
+        self._ended.labels(reason).inc()
+
+    def call_refused(self, why: Refusal) -> None:
+        """Count a caller whom the agent does not speak to."""
+        self._refused.labels(why).inc()
+
+    def frames(self, n_in: int = 0, n_out: int = 0) -> None:
+        """Count media frames. Add them up a while before: each count takes a lock."""
+        self._frames_in.inc(n_in)
+        self._frames_out.inc(n_out)
+
+    def turn_latency(self, stage: LatencyStage, ms: float) -> None:
+        """Count one turn's latency in one stage."""
+        self._latency.labels(stage).observe(ms / 1000)
+
+    def provider_failed(self, stage: Stage) -> None:
+        """Count a failure of a speech or language service."""
+        self._failures.labels(stage).inc()
+
+    def protocol_violated(self) -> None:
+        """Count a message that its protocol does not allow."""
+        self._violations.inc()
+
+    def render(self) -> bytes:
+        """Return all of it as Prometheus reads it; its type is `content_type`."""
+        return generate_latest(self.registry)

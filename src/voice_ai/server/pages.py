@@ -1,0 +1,131 @@
+"""What people and probes ask the server: is it alive, does it take calls, what was said."""
+
+import ipaddress
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import parse_qs
+
+import orjson
+
+from voice_ai.call.services import Services
+from voice_ai.server.calls import Calls
+from voice_ai.server.http import Request, Response, Routes, plain
+from voice_ai.server.metrics import Metrics
+from voice_ai.server.readiness import Readiness
+
+# A tunnel or a proxy on this machine connects from the loopback too; these tell that it speaks for another.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>voice_ai</title>
+<h1>voice_ai</h1>
+<p>{state}</p>
+<dl><dt>Webhook of the Twilio number</dt><dd><code>{webhook}</code> (GET or POST)</dd>
+<dt>Providers</dt><dd>{providers}</dd></dl>
+<p><a href="/api/calls">calls</a> &middot; <a href="/health">health</a> &middot;
+<a href="/metrics">metrics</a></p>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What the server tells of itself: where its webhook is, and what serves."""
+
+    webhook: str
+    providers: str
+
+
+class Pages:
+    """The routes for people and probes. Those that show what callers say are for this machine only."""
+
+    def __init__(self, face: Face, calls: Calls, readiness: Readiness[Services], metrics: Metrics) -> None:
+        self._face = face
+        self._calls = calls
+        self._readiness = readiness
+        self._metrics = metrics
+
+    def add_to(self, routes: Routes) -> None:
+        """Add every page; probes are answered while draining, too."""
+        routes.add("/livez", while_draining=True, GET=self.livez)
+        routes.add("/readyz", while_draining=True, GET=self.readyz)
+        routes.add("/health", while_draining=True, GET=self.health)
+        routes.add("/metrics", while_draining=True, GET=self.metrics)
+        routes.add("/", GET=self.front_page)
+        routes.add("/api/calls", while_draining=True, GET=self.calls)
+
+    async def livez(self, request: Request) -> Response:
+        """Answer that the process is alive."""
+        return plain(200, "alive")
+
+    async def readyz(self, request: Request) -> Response:
+        """Answer 200 when calls are taken, else 503 and why not."""
+        if self._readiness.ready:
+            return plain(200, "ready")
+        return plain(503, self._readiness.waiting_for, Retry_After="1")
+
+    async def health(self, request: Request) -> Response:
+        """Answer both for people; always 200 while the process lives."""
+        return _json(
+            {
+                "alive": True,
+                "ready": self._readiness.ready,
+                "waiting_for": self._readiness.waiting_for,
+                "providers": self._face.providers,
+                "calls_now": self._calls.n_live,
+            }
+        )
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer in Prometheus' text format."""
+        return Response(200, self._metrics.render(), self._metrics.content_type)
+
+    async def front_page(self, request: Request) -> Response:
+        """Answer a page that says what serves and where Twilio is to be pointed."""
+        if not from_this_machine(request):
+            return plain(403, "the console is for this machine only")
+        ready = self._readiness.ready
+        state = "It takes calls." if ready else f"Not yet: {self._readiness.waiting_for}."
+        fields = {"state": state, "webhook": self._face.webhook, "providers": self._face.providers}
+        body = PAGE.format(**{name: escape(text) for name, text in fields.items()})
+        return Response(200, body.encode(), "text/html; charset=utf-8", NO_SNIFFING)
+
+    async def calls(self, request: Request) -> Response:
+        """Answer the calls that are kept, newest first; with `?call_sid=` that one, or 404."""
+        if not from_this_machine(request):
+            return plain(403, "the console is for this machine only")
+        wanted = parse_qs(request.query).get("call_sid")
+        if not wanted:
+            return _json([record.as_json() for record in self._calls.records()])
+        record = self._calls.find(wanted[0])
+        if record is None:
+            return plain(404, f"no call {wanted[0][:40]!r} is kept")
+        return _json(record.as_json())
+
+
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+
+
+def from_this_machine(request: Request) -> bool:
+    """Whether a request comes from this machine for this machine.
+
+    The `Host` is looked at as well: what a page of another site sends from this machine's browser, under a
+    name that resolves to the loopback, is not ours.
+    """
+    if any(name in request.headers for name in FORWARDED):
+        return False
+    host = request.headers.get("Host").rpartition("@")[2]
+    name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+    return _is_loopback(request.peer) and (name == "localhost" or _is_loopback(name))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(value: object) -> Response:
+    return Response(200, orjson.dumps(value), "application/json", NO_SNIFFING)

@@ -1,0 +1,210 @@
+"""The settings: environment variables, and `.env` beneath. Every problem is reported at once."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
+from voice_ai.errors import UsageError
+
+PROVIDER_FORMATS: Final = (PCM16_16K, ULAW_8K)
+MAX_QUOTED_CHARS: Final = 16
+# RFC 6750 section 2.1 and the keys of all three vendors: visible ASCII.
+KEY: Final = re.compile(r"[!-~]+")
+PUBLIC_URL: Final = re.compile(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+
+
+def _key(key: SecretStr) -> SecretStr:
+    if not KEY.fullmatch(key.get_secret_value()):
+        raise ValueError(
+            "is blank or has whitespace in it; give the key alone, or leave the variable out"
+        )
+    return key
+
+
+def _audio(value: object) -> AudioFormat:
+    for known in PROVIDER_FORMATS:
+        if value in (known, str(known)):
+            return known
+    raise ValueError(f"must be {' or '.join(map(str, PROVIDER_FORMATS))}")
+
+
+def _public_url(url: str) -> str:
+    bare = url.rstrip("/")
+    if not PUBLIC_URL.fullmatch(bare):
+        raise ValueError("must be https://host as Twilio calls it, with no path")
+    return bare
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(
+                f"must be a URL that begins with {' or '.join(f'{s}://' for s in schemes)}"
+            )
+        return url.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _agent(name: str) -> str:
+    if not (name.endswith(".toml") or re.fullmatch(r"[\w.]+:[\w.]+", name)):
+        raise ValueError("must be module:attribute or the name of a .toml file")
+    return name
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
+ProviderFormat = Annotated[AudioFormat, NoDecode, BeforeValidator(_audio)]
+
+
+class Settings(BaseSettings):
+    """What the server is told from outside; each field's variable is its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    deepgram_api_key: Key | None = None
+    openai_api_key: Key | None = None
+    stt: Literal["deepgram", "local"] = "local"
+    llm: Literal["openai", "local"] = "local"
+    tts: Literal["deepgram", "local"] = "local"
+    deepgram_url: Annotated[str, _url("ws", "wss", "http", "https")] | None = None
+    openai_base_url: Annotated[str, _url("http", "https")] | None = None
+    openai_model: str = "gpt-5-nano"
+    openai_reasoning_effort: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    debug: bool = False
+    insecure: bool = False
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    twilio_auth_token: Key | None = None
+    twilio_account_sid: str | None = None
+    twilio_api_url: Annotated[str, _url("http", "https")] = "https://api.twilio.com"
+    history: Literal["conversation", "local"] = "conversation"
+    # Flux's own ranges (WIRE 2.1).
+    eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
+    eager_eot_threshold: Annotated[float, Field(ge=0.3, le=0.9)] | None = None
+    eot_timeout_ms: Annotated[int, Field(ge=500, le=60_000)] = 3000
+    stt_audio: ProviderFormat = PCM16_16K
+    tts_audio: ProviderFormat = PCM16_16K
+    resampler: Literal["fir", "soxr"] = "fir"
+    agent: Annotated[str, AfterValidator(_agent)] | None = None
+    local_stt_model: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take blank as unset, but for keys: a lost one must show. Choose providers by the keys."""
+        kept = {
+            name: value
+            for name, value in given.items()
+            if name in KEYS or not isinstance(value, str) or value.strip()
+        }
+        for key, roles in KEYS.items():
+            for role, provider in roles.items():
+                if key in kept:
+                    kept.setdefault(role, provider)
+        return kept
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine can reach the server."""
+        return not _is_loopback(self.host)
+
+    def conflicts(self) -> Iterator[tuple[set[str], str]]:
+        """Yield what does not go together: the fields that it is about, and what is wrong."""
+        for key, roles in KEYS.items():
+            for role, provider in roles.items():
+                if getattr(self, role) == provider and getattr(self, key) is None:
+                    yield {role, key}, f"{role.upper()}={provider} needs {key.upper()}"
+        if self.is_public and not self.insecure:
+            for name in ("public_url", "twilio_auth_token"):
+                if getattr(self, name) is None:
+                    text = f"HOST={self.host} is public: {name.upper()} is needed, or INSECURE=1"
+                    yield {"host", name, "insecure"}, text
+        if self.eager_eot_threshold is not None:
+            yield from self._eager_conflicts(self.eager_eot_threshold)
+
+    def _eager_conflicts(self, eager: float) -> Iterator[tuple[set[str], str]]:
+        if eager > self.eot_threshold:
+            text = f"EAGER_EOT_THRESHOLD={eager:g} is above EOT_THRESHOLD={self.eot_threshold:g}"
+            yield {"eager_eot_threshold", "eot_threshold"}, text
+        if self.history == "conversation":
+            yield {"eager_eot_threshold", "history"}, "EAGER_EOT_THRESHOLD needs HISTORY=local"
+
+
+# Which key makes which provider the default of which role. TWILIO_AUTH_TOKEN serves no role.
+KEYS: Final[dict[str, dict[str, str]]] = {
+    "deepgram_api_key": {"stt": "deepgram", "tts": "deepgram"},
+    "openai_api_key": {"llm": "openai"},
+    "twilio_auth_token": {},
+}
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings.
+
+    Args:
+        env_file: beneath the environment; need not exist, None reads none.
+
+    Raises:
+        UsageError: some cannot be used; its text has a line for each, by the variables' names, and
+            no secret.
+    """
+    problems: dict[str, str] = {}
+    try:
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = {str(one["loc"][0]): _problem(one) for one in error.errors()}
+        defaults = {name: Settings.model_fields[name].default for name in problems}
+        settings = Settings(_env_file=env_file, **defaults)  # type: ignore[call-arg]
+    except (SettingsError, OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{env_file} cannot be read: {type(error).__name__}") from None
+    lines = [*problems.values()]
+    lines += [text for about, text in settings.conflicts() if not about & problems.keys()]
+    if lines:
+        head = f"{len(lines)} problem{'s' * (len(lines) > 1)} in the settings:"
+        raise UsageError("\n  ".join([head, *lines]))
+    return settings
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Say what is wrong with one variable, by its name; quote what came if it can be no secret."""
+    name, came = str(error["loc"][0]), error["input"]
+    wrong = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    # Short words and numbers only: a key that was pasted into the wrong line is longer than this.
+    short = isinstance(came, str) and len(came) <= MAX_QUOTED_CHARS
+    return (
+        f"{name.upper()}={came} {wrong}"
+        if short and name not in KEYS
+        else f"{name.upper()} {wrong}"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,78 @@
+"""What the server takes from twilio's package: TwiML and signatures. Imported when first needed."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from twilio.request_validator import (  # type: ignore[import-untyped]  # twilio 9 ships no types
+    HMAC_SHA1,
+    HMAC_SHA256,
+    SIGNATURE_HEADER,
+    SIGNATURE_SETTINGS_HEADER,
+    RequestValidator,
+    get_signature_algorithm,
+)
+from twilio.twiml.voice_response import Connect, VoiceResponse  # type: ignore[import-untyped]  # likewise
+
+from voice_ai.server.http import Request
+
+# WIRE 4.1: name and value of a <Parameter> are at most 500 characters together.
+MAX_PARAMETER_CHARS: Final = 400
+
+
+class Form(dict[str, str]):
+    """A form's first values by name; `getlist`, which twilio's validator asks for, gives all."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        self._all: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self.setdefault(name, value)
+            self._all.setdefault(name, []).append(value)
+
+    def getlist(self, name: str) -> list[str]:
+        """Return all values of this name."""
+        return self._all.get(name, [])
+
+
+class Signatures:
+    """Checks that a request was signed with the account's token, by SHA-1 or SHA-256."""
+
+    def __init__(self, auth_token: str) -> None:
+        self._validator = RequestValidator(auth_token)
+
+    def right(self, base: str, request: Request, form: Form) -> bool:
+        """Return whether the signature is that of the URL as Twilio called it, with this form.
+
+        Reports differ on whether Twilio ends a websocket's path with a slash, so both are tried.
+        """
+        signature = request.headers.get(SIGNATURE_HEADER)
+        settings = request.headers.get(SIGNATURE_SETTINGS_HEADER)
+        algorithm = get_signature_algorithm(settings).upper()
+        if not signature or algorithm not in (HMAC_SHA1, HMAC_SHA256):
+            return False
+        rest = f"?{request.query}" if request.query else ""
+        urls = (base + request.path + rest, base + request.path + "/" + rest)
+        return any(self._validator.validate(url, form, signature, algorithm) for url in urls)
+
+
+def connect_stream(url: str, parameters: dict[str, str]) -> bytes:
+    """Return the TwiML that connects a call to the websocket at `url`."""
+    response, connect = VoiceResponse(), Connect()
+    stream = connect.stream(url=url)
+    for name, value in parameters.items():
+        stream.parameter(name=name, value=_clean(value))
+    response.append(connect)
+    return str(response).encode()
+
+
+def say_and_hang_up(sentence: str) -> bytes:
+    """Return the TwiML that speaks a sentence with Twilio's own voice and ends the call."""
+    response = VoiceResponse()
+    response.say(sentence)
+    response.hangup()
+    return str(response).encode()
+
+
+def _clean(value: str) -> str:
+    """Leave out what XML cannot carry, and what is too long."""
+    return "".join(char for char in value if char.isprintable())[:MAX_PARAMETER_CHARS]

@@ -1,0 +1,158 @@
+"""Twilio's way in: the webhook that a call begins with, and what its media stream must show."""
+
+import importlib
+import logging
+import re
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from pydantic import SecretStr
+
+from voice_ai.server.admission import Admission, Tokens
+from voice_ai.server.http import Request, Response, plain
+from voice_ai.server.metrics import Metrics, Refusal
+
+logger = logging.getLogger(__name__)
+
+STREAM_PATH: Final = "/ws/twilio"
+# Twilio's are `CA` and 32 hexadecimal digits; other callers of this protocol may use shorter ones.
+# It is written into logs, so nothing else may be in it.
+CALL_SID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Twilio sends about 30 fields; more than this is nobody's form.
+MAX_FIELDS: Final = 256
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+TWIML_TYPE: Final = "text/xml; charset=utf-8"
+BUSY_SENTENCE: Final = (
+    "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
+)
+
+
+class Webhook:
+    """Answers `/incoming-call` and checks the handshakes of `/ws/twilio`.
+
+    Args:
+        tokens, admission: what each call is given; the media stream shows and uses them by
+        `redeem`. public_url: `https://host` as Twilio calls it. Without it the address of `bind`
+        stands for it;
+            a header never does.
+        auth_token: with it, every request must be signed; without it none is checked.
+        metrics: told about refusals.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        admission: Admission,
+        *,
+        public_url: str | None = None,
+        auth_token: SecretStr | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._admission = admission
+        self._base = public_url
+        self._auth_token = auth_token
+        self._metrics = metrics
+        self._signatures: Any = None
+
+    def bind(self, host: str, port: int) -> None:
+        """Take the address that is listened on, for want of a public one."""
+        if self._base is None:
+            self._base = local_url(host, port)
+
+    def warm_up(self) -> None:
+        """Import twilio's package and make a first answer: the first call need not wait for it."""
+        _sdk().connect_stream("wss://localhost/", {})
+
+    async def incoming_call(self, request: Request) -> Response:
+        """Answer TwiML that connects the call to the media stream, or says that lines are busy."""
+        if self._base is None:
+            return plain(503, "the server is starting", Retry_After="1")
+        try:
+            form = self._form(request)
+        except ValueError:
+            return plain(400, f"the form cannot be read, or has more than {MAX_FIELDS} fields")
+        if form is None:
+            return plain(415, f"parameters come as {FORM_TYPE}")
+        signed = form if request.method == "POST" else _sdk().Form()
+        if not self._signed(self._base, request, signed):
+            return self._refuse_signature("/incoming-call")
+        call_sid = form.get("CallSid", "")
+        if not CALL_SID.fullmatch(call_sid):
+            return plain(400, "the parameter CallSid is missing or is none")
+        return self._twiml(self._base, call_sid, form)
+
+    def check_stream(self, request: Request) -> Response | None:
+        """Refuse the handshake of a media stream that Twilio has not signed by its `wss://` URL."""
+        base = _websocket_url(self._base or "")
+        if base and self._signed(base, request, _sdk().Form()):
+            return None
+        return self._refuse_signature(STREAM_PATH)
+
+    def redeem(self, token: str, call_sid: str) -> bool:
+        """Let a media stream begin: use up its token, and make its place last until `released`."""
+        if self._tokens.redeem(token, call_sid) and self._admission.begin(call_sid):
+            return True
+        self._count_refusal("token")
+        return False
+
+    def released(self, call_sid: str) -> None:
+        """Give a call's place back. Idempotent."""
+        self._admission.release(call_sid)
+
+    def _twiml(self, base: str, call_sid: str, form: dict[str, str]) -> Response:
+        if not self._admission.admit(call_sid):
+            logger.warning("call %s: refused, all %d lines busy", call_sid, self._admission.limit)
+            self._count_refusal("full")
+            return Response(200, _sdk().say_and_hang_up(BUSY_SENTENCE), TWIML_TYPE)
+        parameters = {
+            "token": self._tokens.issue(call_sid),
+            "caller": form.get("From", ""),
+            "called": form.get("To", ""),
+        }
+        url = _websocket_url(base) + STREAM_PATH
+        twiml = _sdk().connect_stream(url, parameters)
+        return Response(200, twiml, TWIML_TYPE, {"Cache-Control": "no-store"})
+
+    def _form(self, request: Request) -> Any:
+        """Return the parameters, or None if they come in another form than a form."""
+        if request.method != "POST":
+            return _sdk().Form(_pairs(request.query))
+        kind = request.headers.get("Content-Type", FORM_TYPE).partition(";")[0].strip().lower()
+        return _sdk().Form(_pairs(request.body.decode("utf-8"))) if kind == FORM_TYPE else None
+
+    def _signed(self, base: str, request: Request, form: Any) -> bool:
+        if self._auth_token is None:
+            return True
+        if self._signatures is None:
+            self._signatures = _sdk().Signatures(self._auth_token.get_secret_value())
+        right: bool = self._signatures.right(base, request, form)
+        return right
+
+    def _refuse_signature(self, path: str) -> Response:
+        logger.warning("%s: refused, its signature is wrong or missing", path)
+        self._count_refusal("signature")
+        return plain(403, "the signature is wrong or missing")
+
+    def _count_refusal(self, why: Refusal) -> None:
+        if self._metrics is not None:
+            self._metrics.call_refused(why)
+
+
+def local_url(host: str, port: int) -> str:
+    """Return the `http://` URL of an address; of all addresses, that of the loopback."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def _websocket_url(base: str) -> str:
+    return re.sub("^http", "ws", base)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+
+
+def _sdk() -> Any:
+    """Twilio's part, which is imported late: nothing of it is needed to listen."""
+    return importlib.import_module("voice_ai.server.twilio_sdk")

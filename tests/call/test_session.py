@@ -1,0 +1,366 @@
+"""Whole calls on virtual time: the real session, machine and ledger, with providers in the process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import clock
+import pytest
+from fakes.inproc import MS_PER_CHAR, FakeLine, FakeLlm, FakeStt, FakeTts, last_words
+
+from voice_ai import Agent, tool
+from voice_ai.call.record import CallRecord
+from voice_ai.call.services import Services, Spoken
+from voice_ai.call.session import VoiceSession
+from voice_ai.call.tools import ToolBox
+from voice_ai.errors import PeerError, ProtocolError, ProviderError
+from voice_ai.providers.protocols import CallInfo, ToolRequested
+from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
+
+OPENING = {"monday": "nine to six"}
+
+
+@tool
+async def opening_hours(day: str) -> str:
+    """Say when we are open on a day of the week."""
+    return OPENING[day]
+
+
+class World:
+    """A call about to be made, and what is known of it."""
+
+    def __init__(self, llm: FakeLlm | None = None) -> None:
+        self.line = FakeLine()
+        self.stt = FakeStt()
+        self.llm = llm or FakeLlm()
+        self.tts = FakeTts()
+        self.agent = Agent(
+            instructions="Answer the phone.", greeting="Hello.", tools=[opening_hours]
+        )
+        self.record = CallRecord(CallInfo("CA1"), started_at=0.0)
+
+    def spoken(self, text: str) -> Spoken:
+        return Spoken(text, b"\0\0" * 8 * MS_PER_CHAR * len(text))
+
+    def session(self) -> VoiceSession:
+        agent = self.agent
+        texts = {"greeting": agent.greeting, "apology": agent.apology, "goodbye": agent.goodbye}
+        phrases = {name: self.spoken(text) for name, text in texts.items()}
+        tools = ToolBox(agent.tools)
+        return VoiceSession(
+            self.line, Services(agent, tools, self.stt, self.llm, self.tts, phrases), self.record
+        )
+
+    async def until(self, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
+        """Let the call go on until something is true."""
+        async with asyncio.timeout(limit_s):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def listening(self) -> None:
+        """Wait until what was sent has been played."""
+        before = len(self.line.sent)
+        await self.until(lambda: len(self.line.sent) > before)
+        await self.until(lambda: self.line.loop.time() > self.line.played_until + 0.05)
+
+
+def call(script: Callable[[World], Awaitable[None]], llm: Callable[[], FakeLlm] = FakeLlm) -> World:
+    """Run a whole call with this script beside it; nothing of it may be left afterwards."""
+
+    async def main() -> World:
+        world = World(llm())
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(world.line.talk())
+            session = group.create_task(world.session().run())
+            await script(world)
+            world.line.caller_hangs_up()
+            async with asyncio.timeout(5):
+                await session
+            talking.cancel()
+        assert len(asyncio.all_tasks()) == 1
+        assert (world.stt.open_streams, world.llm.live, world.tts.live) == (0, 0, 0)
+        assert world.record.ended
+        return world
+
+    return clock.run(main())
+
+
+def test_a_caller_who_hangs_up_at_once_leaves_nothing_behind() -> None:
+    async def script(world: World) -> None:
+        await asyncio.sleep(0)
+
+    world = call(script)
+    assert world.record.reason == "the caller hung up"
+    assert world.record.turns == []
+
+
+def test_a_caller_who_hangs_up_while_the_recogniser_is_dialled() -> None:
+    async def script(world: World) -> None:
+        world.stt.dial.clear()
+        await asyncio.sleep(1.0)
+
+    assert call(script).stt.received == b""
+
+
+def test_greets_before_the_recogniser_is_up_and_loses_nothing_said_meanwhile() -> None:
+    async def script(world: World) -> None:
+        world.stt.dial.clear()
+        await asyncio.sleep(2.0)
+        assert world.line.kinds()[0] == "audio"
+        world.stt.dial.set()
+        await asyncio.sleep(1.0)
+
+    world = call(script)
+    assert world.record.greeting_ms == 0
+    # 3 s of PCM16 at 8 kHz, but for what is younger than a message of 80 ms
+    assert 16 * 2900 <= len(world.stt.received) <= 16 * 3020
+
+
+def test_answers_sentence_by_sentence_and_keeps_what_was_heard() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.start()
+        await asyncio.sleep(0.5)
+        world.stt.end("What time is it?", speech_end_ms=200.0, decided_ms=400.0)
+        await world.listening()
+
+    def llm() -> FakeLlm:
+        return FakeLlm(lambda said: "It is noon. Anything else?")
+
+    world = call(script, llm)
+    assert world.tts.spoken == ["It is noon. ", "Anything else? "]
+    [turn] = world.record.turns
+    assert (turn.caller, turn.reply) == ("What time is it?", "It is noon. Anything else?")
+    assert turn.heard == turn.reply
+    assert world.llm.settled[-1] == (
+        AgentSaid(1, "Hello.", True),
+        CallerSaid(2, "What time is it?"),
+        AgentSaid(3, "It is noon. Anything else?", True),
+    )
+
+
+def test_the_first_sentence_is_on_the_wire_while_the_second_is_being_written() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.llm.delay_s = 5.0
+        asked = world.line.loop.time()
+        world.stt.hear("Go on.")
+        await world.until(lambda: world.line.audio_octets(asked) > 0)
+        assert world.line.loop.time() - asked < 6.0
+        assert world.tts.spoken == ["First. "]
+        await world.until(lambda: len(world.tts.spoken) == 2)
+
+    call(script, lambda: FakeLlm(lambda said: ["First. Then ", "second."]))
+
+
+def test_stages_of_a_turn_add_up_to_its_total() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.llm.delay_s = 0.3
+        world.tts.delay_s = 0.2
+        received = world.line.loop.time() * 1000
+        world.stt.start()
+        world.stt.end("Hello?", speech_end_ms=received - 700, decided_ms=received - 100)
+        await world.listening()
+
+    [turn] = call(script).record.turns
+    assert turn.latency is not None
+    stages = turn.latency.stages_ms()
+    total = stages.pop("total")
+    assert sum(stages.values()) == total
+    # the line's clock ticks every 20 ms
+    expected = {"endpointing": 600, "stt": 100, "llm": 300, "tts": 200, "first_frame": 0}
+    assert {name: pytest.approx(ms, abs=21) for name, ms in expected.items()} == stages
+
+
+def test_barge_in_clears_cancels_and_keeps_only_what_was_heard() -> None:
+    story = "one two three four five six seven eight nine ten."
+
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.hear("Count.")
+        await world.until(lambda: world.line.audio_octets() > 8 * MS_PER_CHAR * (len(story) - 1))
+        await asyncio.sleep(len("one two three four ") * MS_PER_CHAR / 1000)
+        world.stt.start()
+        await world.until(lambda: ("clear") in world.line.kinds())
+        cleared = next(at for kind, _, at in world.line.sent if kind == "clear")
+        await asyncio.sleep(3)
+        assert world.line.audio_octets(cleared) == 0
+        world.stt.end("Stop.")
+        await world.listening()
+
+    world = call(
+        script, lambda: FakeLlm(lambda said: story if "Count" in last_words(said) else "Yes.")
+    )
+    said = world.llm.requests[-1]
+    heard = next(item for item in said if isinstance(item, AgentSaid) and item.turn == 3)
+    assert not heard.complete
+    assert heard.text in ("one two three", "one two three four", "one two three four five")
+    assert world.record.turns[0].heard == heard.text
+    assert world.record.turns[0].reply == story
+    assert world.record.turns[1].heard == "Yes."
+
+
+def test_barge_in_while_the_model_writes_aborts_its_request() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.llm.delay_s = 5.0
+        world.stt.hear("One moment.")
+        await world.until(lambda: world.llm.live == 1)
+        world.stt.start()
+        await world.until(lambda: world.llm.live == 0)
+        world.llm.delay_s = 0.0
+        world.stt.end("Now.")
+        await world.listening()
+
+    world = call(script)
+    assert [item.text for item in world.llm.requests[-1] if isinstance(item, CallerSaid)] == [
+        "One moment.",
+        "Now.",
+    ]
+    assert "clear" not in world.line.kinds()
+
+
+def test_an_answer_with_a_tool() -> None:
+    def answer(said: object) -> object:
+        items = list(said)  # type: ignore[call-overload]
+        if isinstance(items[-1], ToolAnswered):
+            return f"We are open {items[-1].output}."
+        return ["Let me see. ", ToolRequested("c1", "opening_hours", '{"day":"monday"}')]
+
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.hear("When are you open?")
+        await world.listening()
+
+    world = call(script, lambda: FakeLlm(answer))  # type: ignore[arg-type]
+    assert world.record.turns[0].heard == "Let me see. We are open nine to six."
+    assert world.llm.requests[1][-2:] == (
+        ToolCalled(3, "c1", "opening_hours", '{"day":"monday"}'),
+        ToolAnswered(3, "c1", "nine to six"),
+    )
+    assert [spec.name for spec in world.llm.specs] == ["opening_hours", "hang_up"]
+
+
+def test_the_agent_hangs_up_once_its_goodbye_was_heard() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.hear("Goodbye.")
+        await world.until(lambda: world.line.hung_up)
+        assert world.line.loop.time() >= world.line.played_until
+
+    def llm() -> FakeLlm:
+        return FakeLlm(lambda said: ["Goodbye.", ToolRequested("c1", "hang_up", "{}")])
+
+    world = call(script, llm)
+    assert world.record.turns[0].heard == "Goodbye."
+    assert world.line.kinds()[-1] == "hang up"
+
+
+@pytest.mark.parametrize("stage", ["llm", "tts"])
+def test_a_failed_answer_becomes_an_apology_and_the_call_goes_on(stage: str) -> None:
+    failure = ProviderError(stage, "503")  # type: ignore[arg-type]
+
+    async def script(world: World) -> None:
+        await world.listening()
+        if stage == "tts":
+            world.tts.fail = failure
+        world.stt.hear("Hello?")
+        await world.listening()
+        assert world.record.turns[0].heard == world.agent.apology
+        world.tts.fail = None
+        world.llm.answer = lambda said: "Here I am."
+        world.stt.hear("Again?")
+        await world.listening()
+        assert world.record.turns[1].heard == "Here I am."
+
+    call(script, lambda: FakeLlm(lambda said: failure if stage == "llm" else "Yes."))
+
+
+def test_a_model_that_fails_in_mid_answer_is_heard_as_far_as_it_came() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.hear("Hello?")
+        await world.until(lambda: len(world.tts.spoken) == 1)
+        apology = MS_PER_CHAR * len(world.agent.apology) * 8
+        await world.until(lambda: world.line.audio_octets() > apology)
+        await world.until(lambda: world.line.loop.time() > world.line.played_until + 0.05)
+
+    broken = ["This far. And no ", ProviderError("llm", "cut")]
+    world = call(script, lambda: FakeLlm(lambda said: broken))
+    assert AgentSaid(3, "This far.", False) in world.llm.settled[-1]
+
+
+def test_an_empty_answer_is_no_silence() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.hear("Hello?")
+        await world.listening()
+
+    world = call(script, lambda: FakeLlm(lambda said: ""))
+    assert world.record.turns[0].heard == world.agent.apology
+
+
+def test_without_a_recogniser_the_call_says_goodbye_and_ends() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.stt.events.put_nowait(ProviderError("stt", "gone"))
+        await world.until(lambda: world.line.hung_up)
+
+    world = call(script)
+    goodbye_ms = MS_PER_CHAR * len(world.agent.goodbye)
+    assert world.line.audio_octets() == 8 * (goodbye_ms + MS_PER_CHAR * len("Hello."))
+
+
+def test_a_recogniser_that_refuses_the_call() -> None:
+    async def script(world: World) -> None:
+        world.stt.refuse = ProviderError("stt", "401", retryable=False)
+        await world.until(lambda: world.line.hung_up)
+
+    call(script)
+
+
+@pytest.mark.parametrize("who", ["llm", "tts"])
+def test_a_provider_that_cannot_be_opened_costs_an_apology_a_turn(who: str) -> None:
+    async def script(world: World) -> None:
+        getattr(world, who).refuse = ProviderError(who, "401")  # type: ignore[arg-type]
+        await world.listening()
+        world.stt.hear("Hello?")
+        await world.listening()
+        assert world.record.turns[0].heard == world.agent.apology
+
+    call(script)
+
+
+def test_marks_that_never_come_back_do_not_hang_the_call() -> None:
+    async def script(world: World) -> None:
+        world.line.echo_marks = False
+        await world.listening()
+        await asyncio.sleep(3)
+        world.stt.hear("Hello?")
+        await world.listening()
+
+    world = call(script)
+    assert [turn.reply for turn in world.record.turns] == ["You said: Hello?."]
+    assert AgentSaid(1, "Hello.", False) in world.llm.requests[-1]
+
+
+def test_a_line_that_breaks_its_protocol_ends_the_call_with_its_fault() -> None:
+    async def main() -> None:
+        world = World()
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(world.line.talk())
+            session = group.create_task(_raises(world.session().run(), ProtocolError))
+            await world.listening()
+            world.line.inbox.put_nowait(ProtocolError("bad JSON", 1007))
+            fault = await session
+            talking.cancel()
+        assert (str(fault), fault.close_code) == ("bad JSON", 1007)  # type: ignore[attr-defined]
+        assert world.record.reason == "bad JSON"
+
+    clock.run(main())
+
+
+async def _raises(work: Awaitable[None], kind: type[PeerError]) -> PeerError:
+    with pytest.raises(kind) as caught:
+        await work
+    return caught.value

@@ -1,0 +1,375 @@
+"""A stand-in for Deepgram Flux that really listens: it tells speech from silence and ends turns.
+
+`FakeFlux` is what `/v2/listen` does; `fakes.deepgram.FakeDeepgram` serves it on a port. The words
+come from `transcripts`, or else from tones that the phone typed (`voice_ai.phone.tones`). Tests can
+also take the floor themselves (`say_start`, `end_turn`, `send`) and make it fail. Shapes are those
+of the vendor's protocol.
+"""
+
+import asyncio
+import importlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+Transcripts = Sequence[str] | Callable[[int, bytes], str]
+
+HOP_MS = 20
+UPDATE_MS = 240  # about every 0.25 s, in whole hops
+ONSET_HOPS = 3  # a click is no speech
+MARGIN_MS = 40  # before the onset, for who looks at an utterance's audio
+LOUD = 300.0  # RMS of PCM16; mu-law's idle noise is below 10
+
+MODELS = {"flux-general-en", "flux-general-multi"}
+RANGES = {
+    "eot_threshold": (0.5, 1.0),
+    "eager_eot_threshold": (0.3, 0.9),
+    "eot_timeout_ms": (500, 60_000),
+}
+ENCODINGS = {"linear16", "linear32", "mulaw", "alaw", "opus", "ogg-opus"}
+HEARD = {"linear16", "mulaw"}  # what this ear can decode
+RATES = {8000, 16000, 24000, 44100, 48000}
+FREE = {"keyterm", "language_hint", "profanity_filter", "numerals", "redact", "mip_opt_out", "tag"}
+
+
+def check_parameters(query: dict[str, list[str]]) -> str | None:
+    """Return what is wrong with a handshake's query, or None."""
+    known = {"model", "encoding", "sample_rate", *RANGES, *FREE}
+    if unknown := sorted(query.keys() - known):
+        return f"Unknown query parameter(s): {', '.join(unknown)}"
+    if twice := [name for name, values in query.items() if len(values) > 1 and name not in FREE]:
+        return f"Repeated query parameter(s): {', '.join(twice)}"
+    if query.get("model", [""])[0] not in MODELS:
+        return f"No such model: {query.get('model')}"
+    if query.get("encoding", [""])[0] not in ENCODINGS & HEARD:
+        return f"Unsupported encoding: {query.get('encoding')}"
+    if query.get("sample_rate", [""])[0] not in map(str, RATES):
+        return f"Unsupported sample_rate: {query.get('sample_rate')}"
+    for name, (low, high) in RANGES.items():
+        if name in query and not _is_within(query[name][0], low, high):
+            return f"{name} must be between {low} and {high}: {query[name][0]}"
+    return None
+
+
+def _is_within(text: str, low: float, high: float) -> bool:
+    try:
+        return low <= float(text) <= high
+    except ValueError:
+        return False
+
+
+def ulaw_to_pcm16(data: bytes) -> bytes:
+    """Decode G.711 mu-law by the formula of the standard, apart from the package's own tables."""
+    u = ~np.frombuffer(data, np.uint8)
+    magnitude = (((u & 0x0F).astype(np.int32) << 3) + 0x84 << ((u & 0x70) >> 4)) - 0x84
+    return np.where(u & 0x80, -magnitude, magnitude).astype("<i2").tobytes()
+
+
+def typed_words(pcm16: bytes, rate_hz: int) -> str | None:
+    """Return the words that the phone encoded as tones, if it did."""
+    try:
+        tones: Any = importlib.import_module("voice_ai.phone.tones")
+    except ImportError:
+        return None
+    words: str | None = tones.decode(pcm16, rate_hz)
+    return words
+
+
+@dataclass
+class Ear:
+    """Turns audio into TurnInfo messages: energy, onset, silence. No socket, no clock."""
+
+    rate_hz: int
+    is_ulaw: bool
+    transcribe: Callable[[int, bytes], str]
+    silence_ms: int = 400
+    eager: bool = False
+    knows_early: bool = True  # words can be told before the utterance is whole
+    turn_index: int = 0
+    _pcm: bytearray = field(default_factory=bytearray)
+    _n_done: int = 0  # octets of `_pcm` judged
+    _window_start_ms: int = 0
+    _onset_ms: int | None = None
+    _speech_end_ms: int = 0
+    _n_loud: int = 0
+    _eager_text: str | None = None
+
+    @property
+    def now_ms(self) -> int:
+        """How much has been heard."""
+        return self._n_done * 1000 // (2 * self.rate_hz)
+
+    def feed(self, audio: bytes) -> Iterator[dict[str, Any]]:
+        """Hear more; yield messages without their request and sequence ids."""
+        self._pcm += ulaw_to_pcm16(audio) if self.is_ulaw else audio
+        n_hop = 2 * self.rate_hz * HOP_MS // 1000
+        while len(self._pcm) - self._n_done >= n_hop:
+            hop = np.frombuffer(self._pcm[self._n_done : self._n_done + n_hop], "<i2")
+            self._n_done += n_hop
+            yield from self._judge(float(np.sqrt(np.mean(hop.astype(np.float64) ** 2))) > LOUD)
+            if self.now_ms % UPDATE_MS == 0:
+                yield self.turn_info("Update", self._so_far())
+
+    def start(self) -> dict[str, Any]:
+        """Begin a turn here."""
+        self._onset_ms = max(0, self.now_ms - ONSET_HOPS * HOP_MS)
+        self._speech_end_ms = self.now_ms
+        return self.turn_info("StartOfTurn", self._so_far())
+
+    def end(self, transcript: str) -> dict[str, Any]:
+        """End the turn here."""
+        message = self.turn_info("EndOfTurn", transcript)
+        message["trigger"] = "model"
+        self.turn_index += 1
+        self._window_start_ms = self.now_ms
+        self._onset_ms = self._eager_text = None
+        self._n_loud = 0
+        return message
+
+    def turn_info(self, event: str, transcript: str) -> dict[str, Any]:
+        """Make a TurnInfo whose words are spread evenly over the speech heard."""
+        start_ms = self.now_ms if self._onset_ms is None else self._onset_ms
+        words = transcript.split()
+        step = max(0, self._speech_end_ms - start_ms) / 1000 / max(1, len(words))
+        return {
+            "type": "TurnInfo",
+            "event": event,
+            "turn_index": self.turn_index,
+            "audio_window_start": self._window_start_ms / 1000,
+            "audio_window_end": self.now_ms / 1000,
+            "transcript": transcript,
+            "words": [
+                {
+                    "word": word,
+                    "confidence": 0.98,
+                    "start": round(start_ms / 1000 + step * n, 3),
+                    "end": round(start_ms / 1000 + step * (n + 1), 3),
+                }
+                for n, word in enumerate(words)
+            ],
+            "end_of_turn_confidence": 0.9 if event == "EndOfTurn" else 0.1,
+        }
+
+    def _judge(self, is_loud: bool) -> Iterator[dict[str, Any]]:
+        self._n_loud = self._n_loud + 1 if is_loud else 0
+        if is_loud:
+            self._speech_end_ms = self.now_ms
+        if self._onset_ms is None:
+            if self._n_loud >= ONSET_HOPS:
+                yield self.start()
+            return
+        silence_ms = self.now_ms - self._speech_end_ms
+        if self._eager_text is not None and is_loud:
+            self._eager_text = None
+            yield self.turn_info("TurnResumed", self._so_far())
+        elif silence_ms >= self.silence_ms:
+            yield self.end(self._final() if self._eager_text is None else self._eager_text)
+        elif self.eager and self._eager_text is None and silence_ms >= self.silence_ms // 2:
+            if text := self._final():
+                self._eager_text = text
+                yield self.turn_info("EagerEndOfTurn", text)
+
+    def _final(self) -> str:
+        start_ms = max(0, (self._onset_ms or 0) - MARGIN_MS)
+        start = start_ms * self.rate_hz // 1000 * 2
+        return self.transcribe(self.turn_index, bytes(self._pcm[start : self._n_done]))
+
+    def _so_far(self) -> str:
+        """Return the words that fit into the speech so far, at three a second."""
+        if self._onset_ms is None or not self.knows_early:
+            return ""
+        n_words = 1 + 3 * (self._speech_end_ms - self._onset_ms) // 1000
+        return " ".join(self._final().split()[:n_words])
+
+
+class FluxConnection:
+    """One caller's stream, as the service sees it."""
+
+    def __init__(self, service: "FakeFlux", socket: ServerConnection, query: dict[str, list[str]]):
+        self.service = service
+        self.socket = socket
+        self.query = query
+        self.chunks: list[int] = []
+        self.messages: list[dict[str, Any]] = []
+        self.said_goodbye = False
+        self.gone = asyncio.Event()
+        self.stalled = service.stalled
+        self._n_sent = 0
+        self._n_octets = 0
+        self.ear = Ear(
+            int(query["sample_rate"][0]),
+            query["encoding"][0] == "mulaw",
+            self._transcribe,
+            service.silence_ms,
+            "eager_eot_threshold" in query,
+            service.transcripts is not None,
+        )
+
+    @property
+    def n_octets(self) -> int:
+        """Octets of audio received."""
+        return self._n_octets
+
+    async def serve(self) -> None:
+        """Speak the protocol until either side closes."""
+        if self.service.says_connected:
+            await self.send({"type": "Connected"})
+        try:
+            async for message in self.socket:
+                if isinstance(message, bytes):
+                    await self._hear(message)
+                else:
+                    await self._obey(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._note_chunks()
+            self.gone.set()
+
+    async def send(self, message: dict[str, Any] | str) -> None:
+        """Send a message, with the ids that all have, or a text as it is."""
+        if isinstance(message, dict):
+            ids = {"request_id": str(self.socket.id), "sequence_id": self._n_sent}
+            message = json.dumps(message | ids)
+        self._n_sent += 1
+        await self.socket.send(message)
+
+    async def say_start(self) -> None:
+        """Begin a turn, whatever is heard."""
+        await self.send(self.ear.start())
+
+    async def end_turn(self, text: str) -> None:
+        """End the turn with these words, whatever was heard."""
+        await self.send(self.ear.end(text))
+
+    async def _hear(self, audio: bytes) -> None:
+        service = self.service
+        if not audio:
+            service.violations.append("empty audio")
+            await self.socket.close(1008, "DATA-0000")
+            return
+        if self.said_goodbye:
+            service.violations.append("audio after CloseStream")
+        self.chunks.append(len(audio))
+        self._n_octets += len(audio)
+        if service.stall_after is not None and self._n_octets >= service.stall_after:
+            self.stalled = True
+        if service.close_after is not None and self._n_octets >= service.close_after[0]:
+            await self.socket.close(*service.close_after[1:])
+        elif not self.stalled:
+            for message in self.ear.feed(audio):
+                if not service.is_scripted or message["event"] == "Update":
+                    await self.send(message)
+        async with service.changed:
+            service.changed.notify_all()
+
+    async def _obey(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, KeyError, TypeError):
+            kind, message = None, {}
+        self.messages.append(message)
+        match kind:
+            case "CloseStream":
+                self.said_goodbye = True
+                if not self.stalled:
+                    await self.send(self.ear.turn_info("Update", ""))
+                    await self.socket.close()
+            case "ForceEndTurn":
+                await self.send(self.ear.end(self._transcribe(self.ear.turn_index, b"")))
+            case "Configure":
+                await self.send(
+                    {"type": "ConfigureSuccess"} | {**message, "type": "ConfigureSuccess"}
+                )
+            case _:
+                self.service.violations.append(f"unknown message: {text[:80]}")
+                await self.send(
+                    {"type": "Error", "code": "UNPARSABLE_CLIENT_MESSAGE", "description": ""}
+                )
+                await self.socket.close(1008, "unknown message")
+
+    def _transcribe(self, turn_index: int, pcm16: bytes) -> str:
+        source = self.service.transcripts
+        if callable(source):
+            return source(turn_index, pcm16)
+        if source is not None:
+            return source[turn_index] if turn_index < len(source) else ""
+        return typed_words(pcm16, self.ear.rate_hz) or ""
+
+    def _note_chunks(self) -> None:
+        n_octets_per_ms = self.ear.rate_hz // 1000 * (1 if self.ear.is_ulaw else 2)
+        if len(self.chunks) >= 10 and sum(self.chunks) / len(self.chunks) < 79 * n_octets_per_ms:
+            self.service.violations.append(
+                f"chunks of {sum(self.chunks) / len(self.chunks) / n_octets_per_ms:.0f} ms, advised are 80"
+            )
+
+
+class FakeFlux:
+    """The service: what all connections share, and how they are to fail.
+
+    Args:
+        transcripts: what turn 0, 1 ... of every connection says, or a function of turn and PCM16.
+        silence_ms: silence that ends a turn.
+
+    Set to fail or to script: `refuse` (status, body) of the next handshakes; `close_after` (octets,
+    code, reason); `stall_after` octets; `stalled` from the start; `says_connected`; `is_scripted`
+    for a service that hears nothing by itself but sends its Updates.
+    """
+
+    path = "/v2/listen"
+    check = staticmethod(check_parameters)
+
+    def __init__(self, transcripts: Transcripts | None = None, *, silence_ms: int = 400) -> None:
+        self.transcripts = transcripts
+        self.silence_ms = silence_ms
+        self.refuse: tuple[int, str] | None = None
+        self.close_after: tuple[int, int, str] | None = None
+        self.stall_after: int | None = None
+        self.stalled = False
+        self.says_connected = True
+        self.is_scripted = False
+        self.violations: list[str] = []
+        self.connections: list[FluxConnection] = []
+        self.changed = asyncio.Condition()
+
+    async def serve(self, socket: ServerConnection, query: dict[str, list[str]]) -> None:
+        """Serve one accepted handshake."""
+        connection = FluxConnection(self, socket, query)
+        self.connections.append(connection)
+        async with self.changed:
+            self.changed.notify_all()
+        await connection.serve()
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 5.0) -> None:
+        """Wait until something is so, looking whenever a socket opens or audio comes."""
+        async with asyncio.timeout(within_s), self.changed:
+            await self.changed.wait_for(holds)
+
+    @property
+    def last(self) -> FluxConnection:
+        """The newest connection."""
+        return self.connections[-1]
+
+    async def say_start(self) -> None:
+        """Begin a turn on the newest connection: a false start, if nothing follows."""
+        await self.last.say_start()
+
+    async def end_turn(self, text: str) -> None:
+        """End the turn of the newest connection."""
+        await self.last.end_turn(text)
+
+    async def send(self, message: dict[str, Any] | str) -> None:
+        """Send anything on the newest connection; a text goes out as it is."""
+        await self.last.send(message)
+
+
+def new_request_id() -> str:
+    """Return an id such as the service gives to every request."""
+    return str(uuid.uuid4())
