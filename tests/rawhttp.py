@@ -29,7 +29,9 @@ def on_both_loops(scenario: Callable[..., Awaitable[None]]) -> Callable[..., Non
 
     del test.__wrapped__
     first = inspect.Parameter("loop_factory", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    test.__signature__ = inspect.Signature([first, *inspect.signature(scenario).parameters.values()])
+    test.__signature__ = inspect.Signature(
+        [first, *inspect.signature(scenario).parameters.values()]
+    )
     factories = [asyncio.new_event_loop, uvloop.new_event_loop]
     return pytest.mark.parametrize("loop_factory", factories, ids=["asyncio", "uvloop"])(test)
 
@@ -68,7 +70,7 @@ def answers(raw: bytes) -> list[Answer]:
 
 
 async def talk(port: int, *pieces: bytes, end: bool = False) -> bytes:
-    """Send pieces, one segment each as far as that can be had, and return all that comes until the end."""
+    """Send pieces, in segments of their own if that can be had, and return all that comes back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for piece in pieces:
@@ -85,3 +87,9 @@ async def talk(port: int, *pieces: bytes, end: bool = False) -> bytes:
 async def ask(port: int, *pieces: bytes) -> list[Answer]:
     """Do as `talk`, and parse the answers."""
     return answers(await talk(port, *pieces))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something is so; the scenario's own time bounds it."""
+    while not condition():  # noqa: ASYNC110 (nothing tells us of it, and no time needs to pass)
+        await asyncio.sleep(0)

@@ -301,7 +301,7 @@ class FakeAura:
             self.changed.notify_all()
 
     async def until(self, holds: Callable[[], bool], within_s: float = 5.0) -> None:
-        """Wait until something is so, looking whenever a message comes or a socket opens or closes."""
+        """Wait until something is so, looking at every message and every change of sockets."""
         async with asyncio.timeout(within_s), self.changed:
             await self.changed.wait_for(holds)
 

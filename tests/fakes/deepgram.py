@@ -26,7 +26,7 @@ KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeDeepgram:
-    """Both services on one port; `url` is the base for the SDK. Any key will do if `key` is None."""
+    """Both services on one port; `url` is the SDK's base. With `key` None any will do."""
 
     def __init__(
         self,

@@ -306,9 +306,8 @@ class FluxConnection:
     def _note_chunks(self) -> None:
         n_octets_per_ms = self.ear.rate_hz // 1000 * (1 if self.ear.is_ulaw else 2)
         if len(self.chunks) >= 10 and sum(self.chunks) / len(self.chunks) < 79 * n_octets_per_ms:
-            self.service.violations.append(
-                f"chunks of {sum(self.chunks) / len(self.chunks) / n_octets_per_ms:.0f} ms, advised are 80"
-            )
+            mean_ms = sum(self.chunks) / len(self.chunks) / n_octets_per_ms
+            self.service.violations.append(f"chunks of {mean_ms:.0f} ms, advised are 80")
 
 
 class FakeFlux:

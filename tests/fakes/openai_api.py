@@ -59,7 +59,9 @@ class Refused:
 Answer = str | FunctionCall | Refused
 Answers = Callable[[list[JSON]], Answer] | Sequence[Answer] | None
 AbortLeaves = Literal["nothing", "finished_items", "everything"]
-FailureKind = Literal["status", "error", "failed", "incomplete", "cut", "malformed", "stall"]
+FailureKind = Literal[
+    "status", "error", "failed", "incomplete", "cut", "malformed", "stall", "mute"
+]
 
 
 @dataclass
@@ -84,6 +86,13 @@ class Conversation:
     deleted: bool = False
     locks_left: int = 0
     late: list[JSON] = field(default_factory=list)
+
+    def unlock_a_little(self) -> None:
+        """Count one refused request; what an abort leaves is written when the lock ends."""
+        self.locks_left = max(0, self.locks_left - 1)
+        if not self.locks_left:
+            self.items += self.late
+            self.late = []
 
     @property
     def spoken(self) -> list[str]:
@@ -218,6 +227,8 @@ class FakeOpenAI:
                     failure.param,
                     failure.retry_after,
                 )
+            if self._take(operation, "mute") is not None:
+                await asyncio.Event().wait()
             answer: web.StreamResponse = await handler(request)
             return answer
         except Refusal as refusal:
@@ -246,15 +257,12 @@ class FakeOpenAI:
         if kept is None or kept.deleted:
             raise Refusal(404, f"Conversation with id '{conv_id}' not found.", None, "conversation")
         if writes and (kept.busy or kept.locks_left):
-            kept.locks_left = max(0, kept.locks_left - 1)
+            kept.unlock_a_little()
             message = (
                 "Another process is currently operating on this conversation. "
                 "Please retry in a few seconds."
             )
             raise Refusal(400, message, "conversation_locked", "conversation")
-        if writes and kept.late:
-            kept.items += kept.late
-            kept.late = []
         return kept
 
     def _numbered(self, item: JSON) -> JSON:
@@ -388,8 +396,7 @@ class FakeOpenAI:
             kept.locks_left = self.linger
             kept.late = leaves[self.abort_leaves]
             if not self.linger:
-                kept.items += kept.late
-                kept.late = []
+                kept.unlock_a_little()
         self._changed.set()
 
     async def _events(

@@ -1,4 +1,4 @@
-"""One call that talks to the adapter as a session does, for tests: what was said, and asking again."""
+"""A call that talks to the adapter as a session does: what was said, and asking again."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

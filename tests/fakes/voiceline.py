@@ -128,7 +128,13 @@ class Line:
 
     async def answer_record(self, request):
         self.n_records += 1
+        if request.query["call_sid"] != self.streams[-1].start.call_sid:
+            return web.Response(status=404)
         record = self.record(self.n_records) if callable(self.record) else self.record
+        if isinstance(record, str):
+            return web.Response(text=record)
+        if record is None:
+            request.transport.abort()
         return web.json_response(record, status=self.record_status)
 
 
@@ -139,7 +145,7 @@ async def serve(script=None, **settings):
     app = web.Application()
     app.router.add_post("/incoming-call", line.webhook)
     app.router.add_get("/ws/twilio", line.stream)
-    app.router.add_get("/api/calls/{sid}", line.answer_record)
+    app.router.add_get("/api/calls", line.answer_record)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:

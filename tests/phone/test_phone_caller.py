@@ -1,4 +1,4 @@
-"""Calls over real sockets in virtual time: what cannot be put through, what goes wrong, then talk."""
+"""Calls over real sockets in virtual time: what cannot be put through or goes wrong, then talk."""
 
 import asyncio
 import json
@@ -77,6 +77,54 @@ def test_a_handshake_that_refuses():
 def test_a_stream_that_is_not_there():
     error = refused(stream_url="ws://127.0.0.1:1/ws")
     assert error.startswith("31901: cannot reach ws://127.0.0.1:1/ws")
+
+
+def raw_stream(answer):
+    """Place a call whose stream goes to a socket that gives this answer; return the error."""
+
+    async def take(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async def main():
+        async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with serve(stream_url=f"ws://127.0.0.1:{port}/ws") as line:
+                with pytest.raises(PeerError) as caught:
+                    await place_call(CallPlan(server_url=line.url, utterances=[]))
+        return str(caught.value)
+
+    return clock.run(main(), patience_s=PATIENCE_S)
+
+
+def test_a_stream_that_does_not_answer():
+    assert raw_stream(b"").startswith("31901: no answer from ws://127.0.0.1:")
+
+
+def test_a_stream_that_does_not_shake_hands():
+    wrong = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    assert "did not shake hands" in raw_stream(wrong)
+
+
+def test_a_server_that_stops_reading_is_left():
+    async def main():
+        done = asyncio.Event()
+
+        async def deaf(stream):
+            await done.wait()
+
+        async with serve(deaf) as line:
+            made = CallPlan(server_url=line.url, utterances=[], greeting_wait_ms=10**9)
+            result = await place_call(made)
+            done.set()
+            return result
+
+    result = clock.run(main())
+    assert "the server read nothing for 10 s" in result.violations[0]
+    assert result.ended_by == "server"
 
 
 def test_words_instead_of_a_stream():
@@ -311,6 +359,8 @@ def test_a_record_that_comes_late_is_waited_for():
     [
         ({"record_status": 404}, "answered 404 Not Found", 20),
         ({"record_status": 401}, "answered 401 Unauthorized", 1),
+        ({"record": "no json"}, "answered no JSON", 1),
+        ({"record": None}, "no answer from", 1),
         ({"record": []}, "answered JSON without turns", 1),
         ({"record": {"turns": [1]}}, "answered JSON without turns", 1),
     ],

@@ -10,7 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from fakes import aura as aura_service
 from fakes.aura import speak_words
 from fakes.deepgram import KEY, FakeDeepgram
 from voice_ai.codec.formats import PCM16_16K, PCM16_24K, ULAW_8K, AudioFormat
@@ -204,7 +207,6 @@ async def test_the_first_sentence_is_flushed_before_the_rest_is_known(
     async with speaking(deepgram).open(CALL) as voice, voice.utter() as utterance:
         await utterance.send("Well, ")
         assert sound("Well, ").startswith(await first_audio(utterance))
-    await deepgram.aura.until(lambda: "Clear" not in kinds(deepgram) or True)
 
 
 async def test_utterances_share_one_socket(deepgram: FakeDeepgram) -> None:
@@ -258,6 +260,17 @@ async def test_a_socket_without_flushes_left_is_replaced(deepgram: FakeDeepgram)
         for _ in range(30):
             assert await uttered(voice, "Yes.") == sound("Yes.")
     assert len(deepgram.aura.connections) == 2
+
+
+async def test_flushes_are_forgotten_after_the_services_window(
+    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aura_socket, "FLUSH_WINDOW_S", 0.0)
+    monkeypatch.setattr(aura_service, "FLUSH_WINDOW_S", 0.0)
+    async with speaking(deepgram).open(CALL) as voice:
+        for _ in range(30):
+            assert await uttered(voice, "Yes.") == sound("Yes.")
+    assert len(deepgram.aura.connections) == 1
 
 
 async def test_an_ignored_flush_ends_the_utterance_in_bounded_time(
@@ -333,7 +346,7 @@ async def test_leaving_is_quick_and_says_clear(deepgram: FakeDeepgram) -> None:
         await deepgram.aura.until(lambda: kinds(deepgram) == ["Speak", "Flush", "Clear"])
 
 
-async def test_cancelling_an_utterance_leaves_no_task_and_no_socket(deepgram: FakeDeepgram) -> None:
+async def test_cancelling_an_utterance_leaves_no_task_and_no_socket() -> None:
     begun = asyncio.Event()
 
     async def reply(voice: AuraVoice) -> None:
@@ -343,22 +356,23 @@ async def test_cancelling_an_utterance_leaves_no_task_and_no_socket(deepgram: Fa
                 begun.set()
 
     before = asyncio.all_tasks()
-    deepgram.aura.stall_after = 5000
-    async with speaking(deepgram).open(CALL) as voice:
-        during = asyncio.all_tasks()
-        task = asyncio.create_task(reply(voice))
-        await asyncio.wait_for(begun.wait(), 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert asyncio.all_tasks() == during
-        await deepgram.aura.unstall()
-        assert await uttered(voice, "Hello.") == sound("Hello.")
-    await asyncio.wait_for(deepgram.aura.last.gone.wait(), 5)
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() != before:  # the server's own take a turn of the loop to end
-            await asyncio.sleep(0)
-    assert deepgram.n_open == 0
+    async with FakeDeepgram() as deepgram:
+        deepgram.aura.stall_after = 5000
+        async with speaking(deepgram).open(CALL) as voice:
+            await deepgram.aura.until(lambda: bool(deepgram.aura.connections))
+            during = asyncio.all_tasks()
+            task = asyncio.create_task(reply(voice))
+            await asyncio.wait_for(begun.wait(), 5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert asyncio.all_tasks() <= during
+            await deepgram.aura.unstall()
+            assert await uttered(voice, "Hello.") == sound("Hello.")
+        await asyncio.wait_for(deepgram.aura.last.gone.wait(), 5)
+        assert deepgram.n_open == 0 and len(deepgram.aura.connections) == 1
+    if ending := asyncio.all_tasks() - before:
+        assert not (await asyncio.wait(ending, timeout=1))[1]
     gc.collect()  # an open socket would warn here, and warnings are errors
 
 
@@ -510,3 +524,37 @@ async def test_a_service_that_takes_nothing_fails_the_send(
                 for _ in range(5000):
                     await utterance.send("word " * 399)
         deepgram.aura.last.socket.transport.abort()
+
+
+# The service itself refuses what the real one refuses.
+
+
+@pytest.mark.parametrize(
+    ("messages", "violation"),
+    [
+        (['{"type":"Speak","text":""}'], "Speak without text"),
+        (['{"type":"Speak","text":"%s"}' % ("a" * 2001)], "more than 2000 characters"),
+        (['{"type":"Speak","text":"a"}'] + ['{"type":"Flush"}'] * 21, "more than 20 Flush"),
+        (['{"type":"KeepAlive"}'], "unknown message: KeepAlive"),
+        (["nonsense"], "unreadable message"),
+        ([b"audio"], "unreadable message"),
+    ],
+)
+async def test_the_fake_notes_violations(messages: list[str | bytes], violation: str) -> None:
+    async with FakeDeepgram(key=None) as strict:
+        async with connect(f"{strict.url}/v1/speak?model=aura-2-thalia-en") as socket:
+            for message in messages:
+                await socket.send(message)
+            await strict.aura.until(lambda: bool(strict.violations))
+    assert violation in strict.violations[0]
+
+
+@pytest.mark.parametrize(
+    "query", ["container=wav", "model=gpt", "encoding=mp3", "encoding=mulaw&sample_rate=24000"]
+)
+async def test_the_fake_refuses_bad_parameters(query: str) -> None:
+    async with FakeDeepgram(key=None) as strict:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(f"{strict.url}/v1/speak?{query}")
+    assert caught.value.response.status_code == 400
+    assert b"INVALID_QUERY_PARAMETER" in (caught.value.response.body or b"")

@@ -3,16 +3,22 @@
 import asyncio
 import gc
 import logging
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+import fakes.deepgram
 from fakes.deepgram import KEY, FakeDeepgram
-from voice_ai.codec.formats import PCM16_16K, ULAW_8K
+from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import ProviderError, UsageError
 from voice_ai.providers.deepgram import flux as adapter
 from voice_ai.providers.deepgram import transport
@@ -266,6 +272,16 @@ async def test_mulaw_is_passed_as_it_is(deepgram: FakeDeepgram) -> None:
         assert (await until(stream, EndOfTurn))[-1] == EndOfTurn(1, "hello", 640.0, 1040.0)
 
 
+async def test_the_fake_hears_words_that_were_typed_as_tones(deepgram: FakeDeepgram) -> None:
+    tones = pytest.importorskip("voice_ai.phone.tones")
+    quiet = bytes(8000)  # 500 ms
+    typed = quiet + tones.encode("Hi!") + quiet + tones.encode("Bye.") + quiet
+    async with hearing(deepgram, audio=AudioFormat("linear16", 8000)).open(CALL) as stream:
+        await say(stream, typed, 1280)
+        heard = [(await until(stream, EndOfTurn))[-1] for _ in range(2)]
+    assert [event.transcript for event in heard if isinstance(event, EndOfTurn)] == ["Hi!", "Bye."]
+
+
 async def test_a_turn_without_words_ends_where_it_was_decided(deepgram: FakeDeepgram) -> None:
     async with hearing(deepgram).open(CALL) as stream:
         await say(stream, speech(480) + silence(480))
@@ -426,24 +442,24 @@ async def test_iterating_ends_when_the_stream_is_left(deepgram: FakeDeepgram) ->
     assert set(task.result()) <= {Update(1, "")}
 
 
-async def test_cancelling_a_stream_leaves_no_task_and_no_socket(deepgram: FakeDeepgram) -> None:
-    async def listen() -> None:
+async def test_cancelling_a_stream_leaves_no_task_and_no_socket() -> None:
+    async def listen(deepgram: FakeDeepgram) -> None:
         async with hearing(deepgram).open(CALL) as stream:
             await say(stream, silence(480))
             await until(stream, EndOfTurn)
 
     before = asyncio.all_tasks()
-    for _ in range(3):
-        task = asyncio.create_task(listen())
-        n = len(deepgram.flux.connections)
-        await deepgram.flux.until(lambda n=n: len(deepgram.flux.connections) > n)  # type: ignore[misc]
+    async with FakeDeepgram() as deepgram:
+        task = asyncio.create_task(listen(deepgram))
+        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+        await deepgram.flux.until(lambda: deepgram.flux.last.n_octets == 6 * CHUNK)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(deepgram.flux.last.gone.wait(), 5)
-    assert deepgram.n_open == 0
-    ours = {task for task in asyncio.all_tasks() - before if "server" not in repr(task.get_stack())}
-    assert not ours
+        assert deepgram.n_open == 0 and deepgram.flux.last.messages == [{"type": "CloseStream"}]
+    if ending := asyncio.all_tasks() - before:
+        assert not (await asyncio.wait(ending, timeout=1))[1]
     gc.collect()  # an open socket would warn here, and warnings are errors
 
 
@@ -483,3 +499,84 @@ async def test_another_user_of_the_sdk_in_this_process_is_served_too(
         model="flux-general-en", encoding="linear16", sample_rate=16000
     ) as socket:
         assert (await asyncio.wait_for(socket.recv(), 5)).type == "Connected"
+
+
+async def test_another_user_may_iterate_and_leave_unopened(deepgram: FakeDeepgram) -> None:
+    client = transport.deepgram_client(KEY, deepgram.url)
+    async with client.listen.v2.connect(model="flux-general-en"):
+        pass
+    assert deepgram.requests == []
+    async with client.listen.v2.connect(
+        model="flux-general-en", encoding="linear16", sample_rate=16000
+    ) as socket:
+        await socket.send_media(silence(400))
+        await socket.send_close_stream()
+        kinds = [getattr(message, "type", None) async for message in socket]
+    assert kinds == ["Connected", "TurnInfo", "TurnInfo"]
+
+
+# The service itself refuses what the real one refuses.
+
+
+AUDIO = "encoding=linear16&sample_rate=16000"
+
+
+@pytest.mark.parametrize(
+    ("messages", "violation"),
+    [
+        ([b""], "empty audio"),
+        (["nonsense"], "unknown message: nonsense"),
+        (['{"type":"KeepAlive"}'], "unknown message"),
+        ([bytes(640)] * 10, "chunks of 20 ms, advised are 80"),
+    ],
+)
+async def test_the_fake_notes_violations(messages: list[str | bytes], violation: str) -> None:
+    async with FakeDeepgram(key=None) as strict:
+        url = f"{strict.url}/v2/listen?model=flux-general-en&{AUDIO}"
+        async with connect(url) as socket:
+            for message in messages:
+                await socket.send(message)
+        await asyncio.wait_for(strict.flux.last.gone.wait(), 5)
+    assert violation in strict.violations[0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        AUDIO,
+        f"{AUDIO}&model=nova-3",
+        f"{AUDIO}&model=flux-general-en&interim_results=true",
+        f"{AUDIO}&model=flux-general-en&eot_threshold=0.4",
+        f"{AUDIO}&model=flux-general-en&eot_timeout_ms=soon",
+        f"{AUDIO}&model=flux-general-en&model=flux-general-en",
+        "model=flux-general-en&encoding=linear16&sample_rate=11025",
+        "model=flux-general-en&encoding=mp3&sample_rate=16000",
+    ],
+)
+async def test_the_fake_refuses_bad_parameters(query: str) -> None:
+    async with FakeDeepgram(key=None) as strict:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(f"{strict.url}/v2/listen?{query}")
+    assert caught.value.response.status_code == 400
+    assert b"INVALID_QUERY_PARAMETER" in (caught.value.response.body or b"")
+
+
+async def test_the_fake_runs_by_itself() -> None:
+    script = Path(fakes.deepgram.__file__)
+    command = (sys.executable, script, "--port", "0", "--transcript", "hello")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            name, _, url = (await process.stdout.readline()).decode().strip().partition("=")
+            assert name == "DEEPGRAM_URL"
+            async with FluxSpeechToText("any", url, audio=PCM16_16K).open(CALL) as stream:
+                await say(stream, speech(480) + silence(480))
+                assert (await until(stream, EndOfTurn))[-1] == EndOfTurn(1, "hello", 480.0, 880.0)
+            process.send_signal(signal.SIGINT)
+            assert await process.stdout.readline() == b'{"violations": []}\n'
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

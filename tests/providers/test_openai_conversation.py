@@ -15,6 +15,13 @@ LONG = "Once upon a time there was a phone that nobody answered."
 TIMES = FunctionCall("opening_hours", {"day": "Monday"})
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait a millisecond for a locked conversation, three times."""
+    monkeypatch.setattr(service, "LOCKED_WAITS_S", (0.001,) * 3)
+    monkeypatch.setattr(conversation, "LOCKED_WAITS_S", (0.001,) * 3)
+
+
 def spoken_input(body):
     return [
         item.get("output") or "".join(part["text"] for part in item["content"])
@@ -224,8 +231,7 @@ async def test_a_settle_that_comes_after_the_next_reply_changes_nothing():
 @pytest.mark.parametrize("leaves", ["nothing", "finished_items", "everything"])
 @pytest.mark.parametrize("heard", ["", "Once"])
 @pytest.mark.parametrize("settled", [True, False])
-async def test_whatever_an_abort_leaves_is_mended(leaves, heard, linger, settled, monkeypatch):
-    monkeypatch.setattr(service, "LOCKED_WAITS_S", (0.001,) * 6)
+async def test_whatever_an_abort_leaves_is_mended(leaves, heard, linger, settled, impatient):
     async with (
         FakeOpenAI(
             [LONG, "Yes?"], inter_token_s=0.0005, abort_leaves=leaves, linger=linger
@@ -402,8 +408,7 @@ async def test_asking_again_without_anything_new_sends_the_history_to_a_new_conv
 # A busy conversation.
 
 
-async def test_a_locked_conversation_is_waited_for(monkeypatch):
-    monkeypatch.setattr(service, "LOCKED_WAITS_S", (0.001,) * 3)
+async def test_a_locked_conversation_is_waited_for(impatient):
     async with FakeOpenAI() as fake, talking(fake) as talk:
         await talk.exchange("One.")
         fake.conversation.locks_left = 3
@@ -412,8 +417,7 @@ async def test_a_locked_conversation_is_waited_for(monkeypatch):
         assert len(fake.conversations) == 1
 
 
-async def test_a_conversation_that_stays_locked_is_replaced(monkeypatch):
-    monkeypatch.setattr(service, "LOCKED_WAITS_S", (0.001,) * 3)
+async def test_a_conversation_that_stays_locked_is_replaced(impatient):
     async with FakeOpenAI() as fake, talking(fake) as talk:
         await talk.exchange("One.")
         fake.conversation.locks_left = 100

@@ -3,7 +3,7 @@ import logging
 import socket
 
 import pytest
-from rawhttp import answers, ask, on_both_loops, talk
+from rawhttp import answers, ask, on_both_loops, talk, until
 
 from voice_ai.errors import UsageError
 from voice_ai.server.front import Front, Limits, serve
@@ -32,7 +32,9 @@ class Endpoints:
 
     async def hello(self, request):
         self.seen.append(request.target)
-        return plain(200, f"{request.method} {request.target} {request.body.decode()} {request.peer}")
+        return plain(
+            200, f"{request.method} {request.target} {request.body.decode()} {request.peer}"
+        )
 
     async def fail(self, request):
         raise LookupError("a secret detail")
@@ -167,7 +169,9 @@ async def test_what_is_pipelined_behind_a_slow_request_is_not_read_without_bound
 @on_both_loops
 async def test_octet_by_octet_and_chunked():
     _, served = front()
-    chunked = b"POST /hello" + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    chunked = (
+        b"POST /hello" + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    )
     async with serve(served, "127.0.0.1", 0) as bound:
         for raw, body in ((LAST, b"GET /hello  127"), (chunked, b"POST /hello abc 127")):
             (answer,) = await ask(bound.port, *(bytes([octet]) for octet in raw))
@@ -250,15 +254,13 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off():
 
 
 async def gone(served):
-    while not served.connections:
-        await asyncio.sleep(0)
+    await until(lambda: served.connections)
     (connection,) = served.connections
     await connection.task
 
 
 async def emptied(served):
-    while served.connections:
-        await asyncio.sleep(0)
+    await until(lambda: not served.connections)
 
 
 @on_both_loops
@@ -287,8 +289,7 @@ async def test_leaving_finishes_the_request_at_hand_and_lets_idle_clients_go():
         idle = asyncio.create_task(talk(bound.port, GET))
         busy = asyncio.create_task(talk(bound.port, GET.replace(b"hello", b"hold") + GET))
         await endpoints.entered.wait()
-        while not endpoints.seen:
-            await asyncio.sleep(0)
+        await until(lambda: endpoints.seen)
         asyncio.get_running_loop().call_later(0.05, endpoints.held.set)
     (answer,) = answers(await busy)
     assert answer.body == b"held\n" and answer.headers["Connection"] == "close"
@@ -296,13 +297,14 @@ async def test_leaving_finishes_the_request_at_hand_and_lets_idle_clients_go():
 
 
 @on_both_loops
-async def test_leaving_is_bounded_and_cancels_what_hangs():
+async def test_leaving_is_bounded_and_cancels_what_hangs(caplog):
     endpoints, served = front(Limits(close_s=0.1))
     async with serve(served, "127.0.0.1", 0) as bound:
         stuck = asyncio.create_task(talk(bound.port, GET.replace(b"hello", b"hold")))
         await endpoints.entered.wait()
     await asyncio.wait([stuck])
-    assert not served.connections
+    assert caplog.messages == ["1 connections did not close in time"]
+    await emptied(served)
 
 
 @on_both_loops

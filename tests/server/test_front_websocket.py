@@ -2,7 +2,7 @@ import asyncio
 import logging
 
 import pytest
-from rawhttp import ask, on_both_loops, talk
+from rawhttp import ask, on_both_loops, talk, until
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
@@ -105,8 +105,7 @@ async def test_a_refused_handshake_is_answered_by_the_front_and_leaves_nothing(
     sockets, served = front(SHORT)
     async with serve(served, "127.0.0.1", 0) as bound:
         (answer,) = await ask(bound.port, raw)
-        while served.connections:
-            await asyncio.sleep(0)
+        await until(lambda: not served.connections)
     assert answer.status == status and answer.headers["Connection"] == "close"
     assert answer.headers.get("Sec-WebSocket-Version") == version
     assert sockets.requests == [] and len(tracebacks(caplog)) == (status == 500)
@@ -181,8 +180,7 @@ async def test_frames_sent_while_the_handshake_is_being_checked_are_not_lost():
         await sockets.checked.wait()
         writer.write(HI * 20_000)
         (connection,) = served.connections
-        while len(connection._reader) <= 64 * 1024:
-            await asyncio.sleep(0)
+        await until(lambda: len(connection._reader) > 64 * 1024)
         sockets.go_on.set()
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(4 * 20_000) == b"\x81\x02hi" * 20_000
@@ -210,8 +208,7 @@ async def test_a_client_that_leaves_during_the_check_opens_nothing(caplog):
         task = asyncio.create_task(talk(bound.port, HEAD.replace(b"/echo", b"/slow"), end=True))
         await sockets.checked.wait()
         (connection,) = served.connections
-        while not connection._eof:
-            await asyncio.sleep(0)
+        await until(lambda: connection._eof)
         sockets.go_on.set()
         assert await task == b""
     assert sockets.requests == [] and not tracebacks(caplog)
@@ -308,5 +305,6 @@ async def test_leaving_is_bounded_when_a_client_or_an_endpoint_is_stuck(caplog):
         loop = asyncio.get_running_loop()
         before = loop.time()
     assert loop.time() - before < 2 and not tracebacks(caplog)
+    assert caplog.messages == ["1 connections did not close in time"]
     deaf.transport.abort()
     writer.transport.abort()

@@ -7,9 +7,9 @@
    Q14 and not Q15: with the centre the sum of absolute values is 2.38, and 2.38 * 2^15 * 2^15
    overflows int32, while 2.38 * 2^14 * 2^15 is 0.59 of it.
 
-   Four zeros in front make 32 taps, four vectors of eight: GCC and Clang turn the loop over a
-   constant 32 into multiply-and-add instructions (pmaddwd on x86-64) without a remainder. */
+   Four zeros in front make 32 taps, four vectors of eight, without a remainder. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HALFBAND_TAPS 32
@@ -21,9 +21,20 @@ static const int16_t halfband[HALFBAND_TAPS] = {
     10392, -3362, 1900, -1239, 852, -595, 415, -284, 190, -121, 74, -41, 21, -10,
 };
 
-static inline int32_t halfband_at(const int16_t *x) {
-    int32_t sum = 0;
-    for (int k = 0; k < HALFBAND_TAPS; k++)
-        sum += (int32_t)x[k] * halfband[k];
-    return sum;
+#ifdef _MSC_VER
+#define HALFBAND_APART __declspec(noinline)
+#else
+#define HALFBAND_APART __attribute__((noinline))
+#endif
+
+/* sums[i] is the filter over x[i] .. x[i + 31]. Kept apart, with pointers that might overlap for all the
+   compiler knows: it then turns the inner loop into multiply-and-add (pmaddwd on x86-64). Inlined among
+   arrays of known extent it vectorises the outer loop instead, which takes 2.4 times as long (GCC 12). */
+static HALFBAND_APART void halfband_sums(const int16_t *x, ptrdiff_t n, int32_t *sums) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        int32_t sum = 0;
+        for (int k = 0; k < HALFBAND_TAPS; k++)
+            sum += (int32_t)x[i + k] * halfband[k];
+        sums[i] = sum;
+    }
 }

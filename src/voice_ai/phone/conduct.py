@@ -40,7 +40,8 @@ def frames(ulaw: bytes) -> list[bytes]:
 
 def last_audible(sounds: list[bytes]) -> int:
     """Return the index of the last frame with speech in it; in silence, of the last frame."""
-    peaks = [max(map(abs, memoryview(ulaw_decode(sound)).cast("h"))) for sound in sounds]
+    views = [memoryview(ulaw_decode(sound)).cast("h") for sound in sounds]
+    peaks = [max(max(view), -min(view)) for view in views]
     floor = AUDIBLE * max(peaks, default=0)
     return max((i for i, peak in enumerate(peaks) if peak > floor), default=len(sounds) - 1)
 
@@ -55,9 +56,9 @@ class Conduct:
         self.violations: list[str] = []
         self.greeting_ms: float | None = None
         self._plan = plan
-        self._utterance: list[bytes] = []
+        self._utterances = [frames(ulaw) or [SILENT_FRAME] for ulaw in plan.utterances]
+        self._last_audible = [last_audible(utterance) for utterance in self._utterances]
         self._n_spoken = 0
-        self._last_audible = 0
         # The reply that is being listened to, from its first sound to its latest.
         self._sound_began: float | None = None
         self._sound_ended: float | None = None
@@ -151,18 +152,18 @@ class Conduct:
 
     def _begin(self, now_ms: float) -> None:
         self.phase = "speaking"
-        self._utterance = frames(self._plan.utterances[len(self.turns)]) or [SILENT_FRAME]
-        self._last_audible = last_audible(self._utterance)
         self._n_spoken = 0
         self._sound_began = self._sound_ended = None
         self.turns.append(TurnTimes(len(self.turns) + 1, now_ms))
 
     def _speak(self, now_ms: float) -> bytes:
-        frame = self._utterance[self._n_spoken]
-        if self._n_spoken == self._last_audible:
-            self.turns[-1].speech_end_ms = now_ms
+        turn = self.turns[-1]
+        utterance = self._utterances[turn.number - 1]
+        frame = utterance[self._n_spoken]
+        if self._n_spoken == self._last_audible[turn.number - 1]:
+            turn.speech_end_ms = now_ms
         self._n_spoken += 1
         self._silent_since = now_ms
-        if self._n_spoken == len(self._utterance):
+        if self._n_spoken == len(utterance):
             self.phase = "listening"
         return frame

@@ -9,7 +9,7 @@ from voice_ai.errors import UsageError
 
 
 def is_url(text: str, *schemes: str) -> bool:
-    """Tell whether a text is an absolute URL of one of these schemes, with a host and a real port."""
+    """Tell whether a text is an absolute URL of one of these schemes, host and port in order."""
     try:
         parts = urlsplit(text)
         return parts.scheme in schemes and bool(parts.hostname) and (parts.port or 0) >= 0
@@ -92,7 +92,7 @@ class CallResult:
         unplayed_ms: what was still in the buffer when the call ended, and never heard.
         late_ms: the worst lateness of our own frame clock. Above some 20 ms the machine was too
             busy to measure.
-        transcript: the server's own record of the call (`/api/calls/{CallSid}`), and why there is
+        transcript: the server's own record of the call (`/api/calls?call_sid=`), and why there is
             none.
     """
 

@@ -13,11 +13,11 @@ PAUSE_S = 0.1
 async def fetch_record(
     http: httpx.AsyncClient, server_url: str, call_sid: str
 ) -> tuple[dict[str, Any] | None, str]:
-    """Ask the server's `/api/calls/{CallSid}`; return its record, or None and why there is none.
+    """Ask the server's `/api/calls?call_sid=`; return its record, or None and why there is none.
 
     A record whose `ended` is not true yet is asked for again, and taken as it is in the end.
     """
-    url = f"{server_url.rstrip('/')}/api/calls/{call_sid}"
+    url = f"{server_url.rstrip('/')}/api/calls?call_sid={call_sid}"
     record, missing = None, ""
     for attempt in range(TRIES):
         if attempt:

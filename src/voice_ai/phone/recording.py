@@ -36,10 +36,10 @@ def read_recording(path: str | Path) -> bytes:
 
 def to_ulaw(samples: NDArray[np.float32], rate_hz: int) -> bytes:
     """Convert samples from -1 to 1, one column a channel, to µ-law at 8 kHz."""
-    mono = samples.mean(axis=1, dtype=np.float32)
+    mono = np.nan_to_num(samples).clip(-1e3, 1e3).mean(axis=1, dtype=np.float32)
     if rate_hz != RATE_HZ:
         mono = soxr.resample(mono, rate_hz, RATE_HZ, quality="HQ")
-    pcm16 = np.clip(np.rint(np.nan_to_num(mono) * 32768), -32768, 32767).astype("<i2")
+    pcm16 = np.rint(np.clip(mono, -1.0, 32767 / 32768) * 32768).astype("<i2")
     return ulaw_encode(pcm16.tobytes())
 
 

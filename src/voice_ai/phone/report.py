@@ -47,7 +47,8 @@ def as_text(result: CallResult) -> str:
     parts = [transcript(result), latencies(result), _ending(result)]
     if result.violations:
         listed = "\n".join(f"  {violation}" for violation in result.violations)
-        parts.append(f"{len(result.violations)} violations of the protocol:\n{listed}")
+        n = len(result.violations)
+        parts.append(f"{n} violation{'s'[: n > 1]} of the protocol:\n{listed}")
     return "\n\n".join(parts)
 
 

@@ -41,6 +41,9 @@ PURITY = 0.7
 # Quieter symbols than this (RMS, int16) are silence.
 FLOOR = 30.0
 
+# A symbol that is no tone: silence, noise, speech.
+NO_TONE = -1
+
 
 def encode(text: str) -> bytes:
     """Return a text as PCM16 at 8 kHz.
@@ -52,7 +55,7 @@ def encode(text: str) -> bytes:
     if len(octets) > MAX_OCTETS:
         raise UsageError(f"{len(octets)} octets of text; {MAX_OCTETS} are what can be spoken")
     body = len(octets).to_bytes(2, "big") + octets
-    body += crc_hqx(body, 0).to_bytes(2, "big")
+    body += _crc(body)
     symbols = [*MARKER, *(nibble for octet in body for nibble in divmod(octet, 16))]
     hz = np.repeat([TONES_HZ[symbol] for symbol in symbols], RATE_HZ * SYMBOL_MS // 1000)
     phase = 2 * np.pi * np.cumsum(hz) / RATE_HZ
@@ -80,7 +83,7 @@ def decode(pcm16: bytes, rate_hz: int) -> str | None:
 
 
 def _listen(samples: NDArray[np.int16], rate_hz: int) -> tuple[NDArray[np.intp], Floats]:
-    """Judge a symbol's middle at every hop: the strongest tone, and its share of the energy."""
+    """Judge a symbol's middle at every hop: its tone, if any, and its share of the energy."""
     n_middle = round(rate_hz * SYMBOL_MS / 1000 * MIDDLE_SYMBOLS)
     hop = round(rate_hz * HOP_MS / 1000)
     if len(samples) < n_middle:
@@ -90,7 +93,8 @@ def _listen(samples: NDArray[np.int16], rate_hz: int) -> tuple[NDArray[np.intp],
     waves = np.exp(-2j * np.pi * np.outer(time_s, TONES_HZ)).astype(np.complex64)
     energy = np.abs(windows @ waves) ** 2 * (2 / n_middle)
     total = np.maximum(np.square(windows).sum(axis=1), FLOOR**2 * n_middle)
-    return energy.argmax(axis=1), energy.max(axis=1) / total
+    purity = energy.max(axis=1) / total
+    return np.where(purity > PURITY, energy.argmax(axis=1), NO_TONE), purity
 
 
 def _markers(symbols: NDArray[np.intp], purity: Floats, step: int) -> list[int]:
@@ -99,21 +103,25 @@ def _markers(symbols: NDArray[np.intp], purity: Floats, step: int) -> list[int]:
     n = len(symbols) - span
     if n <= 0:
         return []
-    score: Any = np.full(n, np.inf)
+    score: Any = np.full(n, np.inf, np.float32)
     for i, symbol in enumerate(MARKER):
         part = slice(i * step, i * step + n)
         score = np.minimum(score, np.where(symbols[part] == symbol, purity[part], 0.0))
-    candidates = np.flatnonzero(score > PURITY)
+    candidates = np.flatnonzero(score)
     return sorted((int(at) for at in candidates), key=lambda at: (at // step, -score[at]))
 
 
 def _read(symbols: NDArray[np.intp]) -> str | None:
-    octets = bytes(16 * high + low for high, low in zip(symbols[::2], symbols[1::2], strict=False))
+    silences = np.flatnonzero(symbols == NO_TONE)
+    heard = symbols[: silences[0]] if len(silences) else symbols
+    octets = bytes(16 * high + low for high, low in zip(heard[::2], heard[1::2], strict=False))
     n_body = 2 + int.from_bytes(octets[:2], "big")
     body, crc = octets[:n_body], octets[n_body : n_body + 2]
-    if len(octets) < 2 or len(crc) < 2 or crc != crc_hqx(body, 0).to_bytes(2, "big"):
+    if len(body) < n_body or crc != _crc(body):
         return None
-    try:
-        return body[2:].decode()
-    except UnicodeDecodeError:
-        return None
+    return body[2:].decode(errors="replace")
+
+
+def _crc(octets: bytes) -> bytes:
+    """Return CRC-16/CCITT; it begins with ones, or zeros would be right by themselves."""
+    return crc_hqx(octets, 0xFFFF).to_bytes(2, "big")

@@ -4,9 +4,10 @@ import asyncio
 import os
 import re
 import sys
-from collections import deque
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 
@@ -16,7 +17,7 @@ from voice_ai.errors import PeerError
 READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 10.0
 POLL_S = 0.1
-LISTENING = re.compile(r"^Listening on (http://\S+), ")
+LISTENING = re.compile(r"^Listening on (http://\S+), ", re.MULTILINE)
 # Lines of its log that are shown when it fails.
 TAIL = 30
 
@@ -29,49 +30,34 @@ async def own_server() -> AsyncIterator[str]:
         PeerError: it did not come up; with what it said.
     """
     environment = os.environ | {"HOST": "127.0.0.1", "PORT": "0", "PYTHONUNBUFFERED": "1"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server"),
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said: deque[str] = deque(maxlen=TAIL)
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    async with asyncio.TaskGroup() as group:
-        listening = group.create_task(_listen(process, said, url))
+    with tempfile.NamedTemporaryFile(prefix="voice_ai-", suffix=".log") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "server"),
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         try:
-            yield await _until_ready(process, said, url)
+            yield await _until_ready(process, Path(log.name))
         finally:
             await _stop(process)
-            await listening
-            url.cancel()
 
 
-async def _listen(
-    process: asyncio.subprocess.Process, said: deque[str], url: asyncio.Future[str]
-) -> None:
-    assert process.stdout is not None
-    async for line in process.stdout:
-        said.append(line.decode(errors="replace").rstrip())
-        found = LISTENING.match(said[-1])
-        if found and not url.done():
-            url.set_result(found[1])
-
-
-async def _until_ready(
-    process: asyncio.subprocess.Process, said: deque[str], url: asyncio.Future[str]
-) -> str:
+async def _until_ready(process: asyncio.subprocess.Process, log: Path) -> str:
+    what = "did not get ready"
     async with httpx.AsyncClient(trust_env=False) as http:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 while process.returncode is None:
-                    if url.done() and await is_ready(http, url.result()):
-                        return url.result()
+                    listening = LISTENING.search(log.read_text(errors="replace"))
+                    if listening and await is_ready(http, listening[1]):
+                        return listening[1]
                     await asyncio.sleep(POLL_S)
+            what = f"ended with {process.returncode}"
         except TimeoutError:
             pass
-    what = "did not get ready" if process.returncode is None else f"ended with {process.returncode}"
+    said = log.read_text(errors="replace").splitlines()[-TAIL:]
     raise PeerError("\n".join([f"the server for this call {what}; it said:", *said]))
 
 

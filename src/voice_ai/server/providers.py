@@ -115,17 +115,18 @@ async def _language_model(settings: Settings, agent: Agent, stack: AsyncExitStac
         scripted: LanguageModel = answering.ScriptedLanguageModel(agent)
         return scripted
     model = agent.model or settings.openai_model
-    known = await _load("voice_ai.providers.openai.models")
-    warning = known.shutdown_warning(model, date.today())
+    shutdown = await _load("voice_ai.providers.openai.shutdown")
+    warning = shutdown.shutdown_warning(model, date.today())
     if warning:
         logger.warning("%s", warning)
+    effort = await _load("voice_ai.providers.openai.effort")
     openai = await _load("voice_ai.providers.openai.model")
     assert settings.openai_api_key is not None, "the settings are checked for it"
     made = openai.OpenAILanguageModel(
         settings.openai_api_key.get_secret_value(),
         settings.openai_base_url,
         model=model,
-        reasoning_effort=settings.openai_reasoning_effort or known.quickest_effort(model),
+        reasoning_effort=settings.openai_reasoning_effort or effort.quickest_effort(model),
         history=settings.history,
     )
     await stack.enter_async_context(made)

@@ -33,10 +33,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class TurnInfo:
-    """The state of a turn: `event` is Update, StartOfTurn, EagerEndOfTurn, TurnResumed, EndOfTurn or newer.
+    """The state of a turn.
 
-    `turn_index` counts from 0; the window is what has been heard of this turn, from the stream's
-    start.
+    `event` is Update, StartOfTurn, EagerEndOfTurn, TurnResumed, EndOfTurn or newer. `turn_index`
+    counts from 0. The window is what has been heard of this turn, from the stream's start.
     """
 
     event: str
@@ -139,7 +139,7 @@ def _maybe(fields: dict[str, Any], name: str, kind: type) -> Any:
 
 
 def _needed(fields: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a field that must be there; an integer will do for a float, as JSON writes 2.0 either way."""
+    """Return a field that must be there; for a float an integer will do, as some write 2.0 so."""
     value = fields.get(name)
     if type(value) is kind or (kind is float and type(value) is int):
         return value

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class AuraTextToSpeech:
-    """The voice of all calls: holds the SDK's client and the parameters, opens a socket for each call.
+    """The voice of all calls: the SDK's client and the parameters; each call has its own socket.
 
     Args:
         api_key: Deepgram's.
@@ -107,7 +107,7 @@ class AuraVoice:
 
     @asynccontextmanager
     async def utter(self) -> AsyncIterator["AuraUtterance"]:
-        """Begin a reply. Leaving before its end clears it; its late audio is dropped before the next begins.
+        """Begin a reply. Leaving early clears it; late audio is dropped before the next begins.
 
         Raises:
             ProviderError: the socket had to be replaced, and could not be.
@@ -192,7 +192,7 @@ class AuraUtterance:
             yield SpokenTo(self._n_given)
 
     async def leave(self) -> None:
-        """Have what is unspoken forgotten; its late audio is dropped before the next utterance begins."""
+        """Have what is unspoken forgotten; late audio is dropped before the next utterance."""
         if self._n_unflushed or self._flushes:
             await self._socket.clear(len(self._flushes))
 
@@ -243,7 +243,7 @@ class AuraUtterance:
         return data[:n_whole]
 
     def _fell_silent(self) -> None:
-        """Judge a silence: we were woken to look again, a flush was ignored, or the service is stuck."""
+        """Judge a silence: we were woken, a flush was ignored, or the service is stuck."""
         if not self._flushes:
             return
         if not (self._warned and self._has_sound):

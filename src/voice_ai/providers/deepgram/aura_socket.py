@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class AuraSocket:
-    """A socket and the SDK's client on it. Requests are made by one task, messages taken by another."""
+    """A socket and the SDK's client on it. One task makes requests, another takes messages."""
 
     def __init__(self, client: AsyncV1SocketClient, transport: Transport) -> None:
         self._client = client
@@ -51,7 +51,7 @@ class AuraSocket:
         return len(self._flushed_at)
 
     async def is_ready(self) -> bool:
-        """Say whether an utterance may begin here, after dropping what is left of the one before."""
+        """Say whether an utterance may begin, after dropping what is left of the one before."""
         if self._condemned or not self._transport.is_open or self.n_flushes >= MAX_FLUSHES:
             return False
         try:
@@ -75,7 +75,7 @@ class AuraSocket:
             await self._client.send_flush()
 
     async def clear(self, n_unanswered: int) -> None:
-        """Have all text forgotten; whether the flushes that are unanswered will still be is not known."""
+        """Have all text forgotten; flushes that are unanswered may be answered yet, or not."""
         self._clearing = True
         self._n_stale += n_unanswered
         if self._condemned or not self._transport.is_open:
@@ -87,7 +87,7 @@ class AuraSocket:
             self.condemn()
 
     async def receive(self) -> bytes | AuraMessage | None:
-        """Return the next audio or message, or None if there was none for as long as was expected, or on `wake`.
+        """Return the next audio or message, or None after an unexpected silence or on `wake`.
 
         Raises:
             ProviderError: the socket is closed, or what came cannot be read.
@@ -134,7 +134,7 @@ class AuraSocket:
         self._clearing = not isinstance(message, Cleared)
 
     def _without_stale(self, message: AuraMessage) -> AuraMessage:
-        """Hide a Flushed that answers a flush from before a Clear: no audio of newer text came before it."""
+        """Hide a Flushed from before a Clear: it comes before any audio of newer text."""
         if self._n_stale and isinstance(message, Flushed):
             self._n_stale -= 1
             return AuraOther("Flushed before a Clear")
@@ -142,7 +142,7 @@ class AuraSocket:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Cut a text into messages that the service takes, between words where there are any; nothing is lost."""
+    """Cut a text into what the service takes at once, between words if it can; lose nothing."""
     while len(text) > MAX_SPEAK_CHARS:
         cut = text.rfind(" ", 0, MAX_SPEAK_CHARS) + 1 or MAX_SPEAK_CHARS
         yield text[:cut]

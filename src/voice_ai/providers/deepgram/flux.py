@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class FluxSpeechToText:
-    """The recogniser of all calls: holds the SDK's client and the parameters, opens a socket for each call.
+    """The recogniser of all calls: the SDK's client and the parameters; each has its own socket.
 
     Args:
         api_key: Deepgram's.

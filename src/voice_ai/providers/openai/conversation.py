@@ -13,11 +13,12 @@ from voice_ai.providers.openai.failures import (
     SERVICE_ERRORS,
     as_provider_error,
     is_about_record,
+    is_locked,
     reported,
 )
 from voice_ai.providers.openai.items import Wanted, wanted
 from voice_ai.providers.openai.record import Record
-from voice_ai.providers.openai.service import Service, patiently
+from voice_ai.providers.openai.service import LOCKED_WAITS_S, Service
 from voice_ai.providers.openai.stream import AnswerStream
 from voice_ai.turn.events import Said
 from voice_ai.wire.responses import Item
@@ -81,9 +82,7 @@ class ConversationDialogue:
         """Ask for the next thing to say; only what the conversation lacks is sent."""
         async with self._alone(), AsyncExitStack() as stack:
             with reported():
-                async with asyncio.timeout(PREPARE_S):
-                    asked = await self._prepare(turn, said)
-                stream, asked, sure = await self._ask(stack, turn, said, asked)
+                stream, asked, sure = await self._ask(stack, turn, said)
             try:
                 yield stream
                 await stream.finish()
@@ -135,34 +134,41 @@ class ConversationDialogue:
         return asked
 
     async def _ask(
-        self, stack: AsyncExitStack, turn: int, said: Sequence[Said], asked: list[Wanted]
+        self, stack: AsyncExitStack, turn: int, said: Sequence[Said]
     ) -> tuple[AnswerStream, list[Wanted], bool]:
         """Ask for the response, in a new conversation if the service refuses this one.
 
+        While it is locked by an earlier response, what that leaves may still arrive: look again.
         Also return what was sent, and whether it was sent once only.
         """
-        try:
-            stream, twice = await self._respond(stack, turn, asked)
-        except openai.APIStatusError as error:
-            if not is_about_record(error):
-                raise
-            self._lose(error)
-            await self._restart([])
-            asked = self._record.missing(said)
-            stream, twice = await self._respond(stack, turn, asked)
-        return stream, asked, not twice
+        for wait_s in (*LOCKED_WAITS_S, None):
+            try:
+                return await self._prepare_and_respond(stack, turn, said)
+            except openai.APIStatusError as error:
+                if not is_about_record(error):
+                    raise
+                if wait_s is None or not is_locked(error):
+                    self._lose(error)
+                    break
+            await asyncio.sleep(wait_s)
+        return await self._prepare_and_respond(stack, turn, said)
 
-    async def _respond(
-        self, stack: AsyncExitStack, turn: int, asked: list[Wanted]
-    ) -> tuple[AnswerStream, bool]:
+    async def _prepare_and_respond(
+        self, stack: AsyncExitStack, turn: int, said: Sequence[Said]
+    ) -> tuple[AnswerStream, list[Wanted], bool]:
+        async with asyncio.timeout(PREPARE_S):
+            asked = await self._prepare(turn, said)
         body = {**self._body, "conversation": self._conv_id, "input": [one.item for one in asked]}
+        known = turn not in self._record.uncertain
         self._record.begin(turn)
         try:
-            return await patiently(lambda: self._service.respond(stack, body))
+            stream, twice = await self._service.respond(stack, body)
         except openai.APIStatusError as error:
-            if error.status_code < 500:
+            if known and error.status_code < 500:
                 self._record.refused(turn)
             raise
+        self._record.accepted(turn)
+        return stream, asked, not twice
 
     async def _settle(self, turn: int, said: Sequence[Said]) -> None:
         if self._conv_id is None:
@@ -177,7 +183,11 @@ class ConversationDialogue:
     async def _agree(
         self, limit: int, said: Sequence[Said], expected: Sequence[Wanted], *, append: bool
     ) -> None:
-        """Settle every turn of ours up to the limit."""
+        """Settle every turn of ours up to the limit.
+
+        Without `append`, the caller is to send what is missing; an uncertain turn stays so until
+        the service has accepted that.
+        """
         for turn in sorted(turn for turn in self._record.unsettled if turn <= limit):
             unheard = self._record.unheard(turn, said)
             uncertain = turn in self._record.uncertain
@@ -189,13 +199,14 @@ class ConversationDialogue:
                 await self._mend(expected, append=append)
             elif unheard and append:
                 await self._append(self._record.missing(said, turn))
-            self._record.uncertain.discard(turn)
-            self._record.unsettled.discard(turn)
+            if append or not uncertain:
+                self._record.settled(turn)
 
     async def _mend(self, expected: Sequence[Wanted], *, append: bool) -> None:
         """List what an abort has left and change it until it is what we expect."""
+        anchor = self._record.anchor
         for _ in range(MAX_ROUNDS):
-            plan = self._record.align(await self._tail(), expected)
+            plan = self._record.align(anchor, await self._tail(anchor), expected)
             await self._delete(plan.delete)
             if append:
                 await self._append(plan.append)
@@ -203,9 +214,8 @@ class ConversationDialogue:
                 return
         raise ProtocolError(f"the conversation changed under us {MAX_ROUNDS} times")
 
-    async def _tail(self) -> list[Item]:
-        """Return the items after the last one known, oldest first."""
-        anchor = self._record.anchor
+    async def _tail(self, anchor: str | None) -> list[Item]:
+        """Return the items after the anchor, oldest first."""
         newest: list[Item] = []
         cursor: str | None = None
         for _ in range(MAX_PAGES):

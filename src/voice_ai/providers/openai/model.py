@@ -11,6 +11,7 @@ import openai
 from voice_ai.errors import UsageError
 from voice_ai.providers.openai.conversation import ConversationDialogue
 from voice_ai.providers.openai.dialogue import AnswerSettings, LocalDialogue
+from voice_ai.providers.openai.failures import reported
 from voice_ai.providers.openai.service import Service
 from voice_ai.providers.openai.warm import warm_sdk
 from voice_ai.providers.protocols import CallInfo, Dialogue, ToolSpec
@@ -107,6 +108,20 @@ class OpenAILanguageModel:
     async def warm(self) -> None:
         """Do the SDK's lazy imports now, without a network call; up to a second of work."""
         await warm_sdk()
+
+    async def verify(self) -> None:
+        """Ask the service whether it knows the key and the model, before a caller finds out.
+
+        Raises:
+            ProviderError: it refused one of them (not retryable), or cannot be reached.
+        """
+        with reported():
+            try:
+                await self._client.models.retrieve(self._settings.model)
+            except openai.NotFoundError as error:
+                # Servers of the same interface need not have this route; OpenAI's names the code.
+                if error.code == "model_not_found":
+                    raise
 
     @asynccontextmanager
     async def open(

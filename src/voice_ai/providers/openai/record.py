@@ -69,6 +69,16 @@ class Record:
         """Note that the service refused the request, so that nothing of it is kept."""
         self.uncertain.discard(turn)
 
+    def settled(self, turn: int) -> None:
+        """Note that the conversation holds of this turn what was heard."""
+        self.uncertain.discard(turn)
+        self.unsettled.discard(turn)
+
+    def accepted(self, turn: int) -> None:
+        """Note that the service takes up this turn, and so agrees with all before it."""
+        self.uncertain = {other for other in self.uncertain if other >= turn}
+        self.unsettled = {other for other in self.unsettled if other >= turn}
+
     def keep_response(self, turn: int, asked: Sequence[Wanted], items: Sequence[Item]) -> None:
         """Note a response that completed: the service keeps its input and its output."""
         self.uncertain.discard(turn)
@@ -132,15 +142,13 @@ class Record:
         gone = set(item_ids)
         self.entries = [entry for entry in self.entries if entry.item_id not in gone]
 
-    def align(self, listed: Sequence[Item], expected: Sequence[Wanted]) -> Plan:
+    def align(self, anchor: str | None, listed: Sequence[Item], expected: Sequence[Wanted]) -> Plan:
         """Compare what stands after the anchor, oldest first, with what should; keep what agrees.
 
         Since items can only be appended, everything from the first difference on that is not
         expected next must go.
         """
-        if self.anchor is None:
-            self.entries = []
-        while self.entries and self.entries[-1].item_id is None:
+        while self.entries and (anchor is None or self.entries[-1].item_id != anchor):
             self.entries.pop()
         kept = {entry.key for entry in self.entries}
         left = [one for one in expected if one.key not in kept]

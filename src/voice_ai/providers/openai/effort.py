@@ -1,0 +1,15 @@
+"""How little a model may be made to think: a caller waits for its first word on the phone."""
+
+import re
+
+# The least effort that each family takes; they refuse what they do not know. Sources:
+# https://developers.openai.com/api/docs/models/gpt-5.6-luna, openai-agents-python issue 2089.
+QUICKEST = (
+    (re.compile(r"gpt-5(-mini|-nano)?(-\d{4}-\d{2}-\d{2})?"), "minimal"),
+    (re.compile(r"gpt-5\.\d+(-[a-z]+)*(-\d{4}-\d{2}-\d{2})?"), "none"),
+)
+
+
+def quickest_effort(model: str) -> str | None:
+    """Return the least `reasoning.effort` that a model is known to take; None sends none."""
+    return next((effort for names, effort in QUICKEST if names.fullmatch(model)), None)

@@ -1,0 +1,205 @@
+"""The adapter's life, its requests, and its one client."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fakes.openai_api import FakeOpenAI, FunctionCall
+from fakes.openai_call import CALL, INSTRUCTIONS, talking
+from voice_ai.errors import UsageError
+from voice_ai.providers.openai.model import OpenAILanguageModel
+from voice_ai.providers.protocols import (
+    Dialogue,
+    LanguageModel,
+    TextDelta,
+    ToolRequested,
+    ToolSpec,
+)
+from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
+
+DAY = {
+    "type": "object",
+    "properties": {"day": {"type": "string"}},
+    "required": ["day"],
+    "additionalProperties": False,
+}
+HOURS = ToolSpec("opening_hours", "Say when we are open.", DAY)
+
+
+@pytest.mark.parametrize("key, model", [("", "gpt-5-nano"), ("sk-test", "")])
+def test_an_empty_key_or_model_is_refused(key, model):
+    with pytest.raises(UsageError, match="is empty"):
+        OpenAILanguageModel(key, model=model)
+
+
+def test_an_unknown_history_is_refused():
+    with pytest.raises(UsageError, match="unknown history 'elsewhere'"):
+        OpenAILanguageModel("sk-test", model="gpt-5-nano", history="elsewhere")
+
+
+async def test_a_call_cannot_be_opened_before_the_model_is_entered():
+    llm = OpenAILanguageModel("sk-test", model="gpt-5-nano")
+    with pytest.raises(UsageError, match="enter the language model"):
+        async with llm.open(CALL, INSTRUCTIONS, []):
+            pass
+
+
+async def test_it_is_entered_and_left_without_a_network():
+    async with OpenAILanguageModel("sk-test", "http://127.0.0.1:9/v1", model="gpt-5-nano"):
+        pass
+
+
+async def test_warming_up_asks_the_service_nothing():
+    async with FakeOpenAI() as fake:
+        async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as llm:
+            await llm.warm()
+        assert fake.operations == []
+
+
+def test_the_shutdown_table_needs_no_sdk():
+    code = "import sys, voice_ai.providers.openai.shutdown; assert 'openai' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+async def test_an_error_inside_a_call_comes_out_as_it_is():
+    async with FakeOpenAI() as fake:
+        with pytest.raises(LookupError, match="mine"):
+            async with talking(fake):
+                raise LookupError("mine")
+
+
+async def test_it_is_a_language_model_with_dialogues():
+    async with FakeOpenAI() as fake:
+        async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as entered:
+            llm: LanguageModel = entered
+            async with llm.open(CALL, INSTRUCTIONS, []) as opened:
+                dialogue: Dialogue = opened
+                await dialogue.settle(1, [])
+
+
+# What is asked for.
+
+
+@pytest.mark.parametrize("history", ["conversation", "local"])
+async def test_a_request_carries_what_was_set_and_nothing_more(history):
+    async with FakeOpenAI() as fake, talking(fake, history=history) as talk:
+        await talk.exchange("Hello.")
+        [body] = fake.requests
+        kept = {"conversation"} if history == "conversation" else {"store"}
+        usual = {"model", "instructions", "input", "stream", "stream_options"}
+        assert set(body) == usual | kept
+        assert body["model"] == "gpt-5-nano"
+        assert body["stream_options"] == {"include_obfuscation": False}
+        assert fake.violations == []
+
+
+async def test_settings_reach_the_service():
+    settings = {"reasoning_effort": "minimal", "verbosity": "low", "max_output_tokens": 300}
+    async with FakeOpenAI() as fake, talking(fake, [HOURS], **settings) as talk:
+        await talk.exchange("Hello.")
+        [body] = fake.requests
+        assert body["reasoning"] == {"effort": "minimal"}
+        assert body["text"] == {"verbosity": "low"}
+        assert body["max_output_tokens"] == 300
+        assert body["parallel_tool_calls"] is False
+        [tool] = body["tools"]
+        assert tool == {
+            "type": "function",
+            "name": "opening_hours",
+            "description": "Say when we are open.",
+            "parameters": DAY,
+            "strict": True,
+        }
+        assert fake.violations == []
+
+
+async def test_a_model_without_reasoning_answers_too():
+    async with FakeOpenAI() as fake, talking(fake, model="gpt-4.1-nano") as talk:
+        assert await talk.exchange("Hello.") == "I heard: Hello. Anything else?"
+
+
+async def test_text_comes_as_it_is_written():
+    async with FakeOpenAI(["Good morning!"]) as fake, talking(fake) as talk:
+        talk.caller("Hello.")
+        async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
+            deltas = [event async for event in events]
+        assert deltas == [TextDelta("Good"), TextDelta(" mor"), TextDelta("ning"), TextDelta("!")]
+
+
+async def test_a_tool_request_follows_the_text_before_it():
+    answer = FunctionCall("opening_hours", {"day": "Monday"}, text="One moment.")
+    async with FakeOpenAI([answer]) as fake, talking(fake, [HOURS]) as talk:
+        talk.caller("When are you open?")
+        text, [request] = await talk.ask()
+        assert text == "One moment."
+        assert request == ToolRequested(request.call_id, "opening_hours", '{"day": "Monday"}')
+
+
+# The history kept here.
+
+
+async def test_local_history_sends_all_of_it_and_stores_nothing():
+    async with FakeOpenAI() as fake, talking(fake, history="local") as talk:
+        talk.said.append(AgentSaid(0, "Shop, hello.", True))
+        await talk.exchange("One.")
+        talk.caller("Two.")
+        await talk.ask()
+        roles = [(item["role"], item["content"][0]["text"]) for item in fake.requests[-1]["input"]]
+        assert roles == [
+            ("assistant", "Shop, hello."),
+            ("user", "One."),
+            ("assistant", "I heard: One. Anything else?"),
+            ("user", "Two."),
+        ]
+        assert all(body["store"] is False for body in fake.requests)
+        assert fake.operations == ["responses.create"] * 2
+        assert fake.violations == []
+
+
+async def test_local_history_pairs_every_call_with_an_output():
+    async with FakeOpenAI() as fake, talking(fake, history="local") as talk:
+        talk.caller("When are you open?")
+        talk.said.append(ToolCalled(2, "call_1", "opening_hours", "{}"))
+        talk.said.append(ToolCalled(2, "call_2", "opening_hours", "{}"))
+        talk.said.append(ToolAnswered(2, "call_2", "09:00"))
+        talk.said.append(ToolAnswered(2, "call_0", "lost"))
+        await talk.ask()
+        outputs = [item for item in fake.requests[0]["input"] if "output" in item]
+        assert [item["call_id"] for item in outputs] == ["call_1", "call_2"]
+        assert outputs[1]["output"] == "09:00"
+        assert fake.violations == []
+
+
+async def test_leaving_a_local_reply_early_ends_its_connection():
+    async with FakeOpenAI(inter_token_s=60.0) as fake, talking(fake, history="local") as talk:
+        talk.caller("Hello.")
+        await talk.cut_after(1)
+        await fake.until(lambda: fake.n_aborted)
+
+
+# Connections.
+
+
+@pytest.mark.parametrize("history", ["conversation", "local"])
+async def test_whole_replies_and_their_settling_use_one_connection(history):
+    async with FakeOpenAI() as fake, talking(fake, history=history) as talk:
+        for text in ("One.", "Two.", "Three."):
+            talk.caller(text)
+            await talk.ask()
+            await talk.heard("I heard")
+        assert fake.n_connections == 1
+
+
+async def test_calls_share_one_client():
+    async with FakeOpenAI() as fake:
+        async with OpenAILanguageModel(
+            "sk-test", fake.base_url, model="gpt-5-nano", history="local"
+        ) as llm:
+            for _ in range(3):
+                async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+                    async with dialogue.reply(2, [CallerSaid(1, "Hello.")]) as events:
+                        with pytest.raises(StopAsyncIteration):
+                            while True:
+                                await anext(events)
+        assert fake.n_connections == 1

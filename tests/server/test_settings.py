@@ -1,0 +1,201 @@
+import pytest
+
+from voice_ai.codec.formats import PCM16_16K, ULAW_8K
+from voice_ai.errors import UsageError
+from voice_ai.server.settings import Settings, load_settings
+
+SECRET = "hush-7f3a9c"
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """Load from these variables and this `.env` only."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def load(env_file: str | bytes | None = None, **variables: str) -> Settings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        if env_file is not None:
+            data = env_file if isinstance(env_file, bytes) else env_file.encode()
+            (tmp_path / ".env").write_bytes(data)
+        return load_settings()
+
+    return load
+
+
+@pytest.fixture
+def problems(load):
+    def problems(**variables: str) -> list[str]:
+        with pytest.raises(UsageError) as refused:
+            load(**variables)
+        head, *lines = str(refused.value).splitlines()
+        assert head == f"{len(lines)} problem{'s' * (len(lines) > 1)} in the settings:"
+        assert refused.value.__suppress_context__ or refused.value.__context__ is None
+        return [line.removeprefix("  ") for line in lines]
+
+    return problems
+
+
+def test_with_nothing_set_the_local_providers_serve_on_the_loopback(load):
+    settings = load()
+    assert (settings.stt, settings.llm, settings.tts) == ("local", "local", "local")
+    assert (settings.host, settings.port, settings.debug, settings.is_public) == (
+        "127.0.0.1",
+        8000,
+        False,
+        False,
+    )
+    assert settings.openai_model == "gpt-5-nano" and settings.openai_reasoning_effort is None
+    assert (settings.history, settings.eot_threshold, settings.eager_eot_threshold) == (
+        "conversation",
+        0.6,
+        None,
+    )
+    assert settings.eot_timeout_ms == 3000 and settings.resampler == "fir"
+    assert settings.stt_audio == settings.tts_audio == PCM16_16K
+    unset = ("deepgram_url", "openai_base_url", "public_url", "twilio_auth_token", "agent")
+    assert all(getattr(settings, name) is None for name in unset)
+
+
+def test_a_key_chooses_its_providers(load):
+    settings = load(DEEPGRAM_API_KEY="k")
+    assert (settings.stt, settings.llm, settings.tts) == ("deepgram", "local", "deepgram")
+    settings = load(OPENAI_API_KEY="k", TTS="local")
+    assert (settings.stt, settings.llm, settings.tts) == ("deepgram", "openai", "local")
+
+
+def test_the_environment_is_above_the_file(load):
+    settings = load("PORT=1\nHOST=::1\nSOMETHING_ELSE=x\n# a comment\n", PORT="2")
+    assert (settings.port, settings.host) == (2, "::1")
+
+
+def test_blank_is_unset_but_for_keys(load, problems):
+    assert load(PORT="", TTS=" ", PUBLIC_URL="").port == 8000
+    wrong = "is blank or has whitespace in it; give the key alone, or leave the variable out"
+    assert problems(OPENAI_API_KEY="", DEEPGRAM_API_KEY=" ", TWILIO_AUTH_TOKEN="a b") == [
+        f"DEEPGRAM_API_KEY {wrong}",
+        f"OPENAI_API_KEY {wrong}",
+        f"TWILIO_AUTH_TOKEN {wrong}",
+    ]
+
+
+def test_values_are_read(load):
+    settings = load(
+        STT_AUDIO="mulaw/8000",
+        DEEPGRAM_URL="ws://127.0.0.1:9101/",
+        PUBLIC_URL="https://voice.example.org/",
+        HISTORY="local",
+        EAGER_EOT_THRESHOLD="0.4",
+        AGENT="shop:agent",
+        DEBUG="1",
+        RESAMPLER="soxr",
+    )
+    assert settings.stt_audio == ULAW_8K and settings.deepgram_url == "ws://127.0.0.1:9101"
+    assert settings.public_url == "https://voice.example.org" and settings.debug
+    assert settings.eager_eot_threshold == 0.4 and settings.agent == "shop:agent"
+
+
+def test_every_problem_is_reported_at_once(problems):
+    assert problems(
+        PORT="abc",
+        EOT_THRESHOLD="7",
+        HOST="0.0.0.0",
+        STT="deepgram",
+        TTS_AUDIO="mp3",
+        AGENT="shop",
+        OPENAI_BASE_URL="localhost",
+    ) == [
+        "OPENAI_BASE_URL=localhost must be a URL that begins with http:// or https://",
+        "PORT=abc should be a valid integer, unable to parse string as an integer",
+        "EOT_THRESHOLD=7 should be less than or equal to 1",
+        "TTS_AUDIO=mp3 must be linear16/16000 or mulaw/8000",
+        "AGENT=shop must be module:attribute or the name of a .toml file",
+        "STT=deepgram needs DEEPGRAM_API_KEY",
+        "HOST=0.0.0.0 is public: PUBLIC_URL is needed, or INSECURE=1",
+        "HOST=0.0.0.0 is public: TWILIO_AUTH_TOKEN is needed, or INSECURE=1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STT", "whisper"),
+        ("LLM", "deepgram"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("DEBUG", "perhaps"),
+        ("HISTORY", "none"),
+        ("EOT_THRESHOLD", "0.4"),
+        ("EOT_TIMEOUT_MS", "499"),
+        ("STT_AUDIO", "linear16/24000"),
+        ("RESAMPLER", "sinc"),
+        ("DEEPGRAM_URL", "ws://"),
+        ("TWILIO_API_URL", "ftp://x"),
+        ("PUBLIC_URL", "http://voice.example.org"),
+        ("PUBLIC_URL", "https://h.example/path"),
+        ("PUBLIC_URL", "https://user@h.example"),
+        ("PUBLIC_URL", "https://"),
+        ("AGENT", "a.py"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(name, value, problems):
+    (line,) = problems(**{name: value})
+    assert line.startswith(f"{name}={value} " if len(value) <= 16 else f"{name} ")
+
+
+def test_a_provider_needs_its_key(problems):
+    assert problems(STT="deepgram", LLM="openai", TTS="deepgram") == [
+        "STT=deepgram needs DEEPGRAM_API_KEY",
+        "TTS=deepgram needs DEEPGRAM_API_KEY",
+        "LLM=openai needs OPENAI_API_KEY",
+    ]
+
+
+def test_a_wrong_key_is_not_reported_as_missing_too(problems):
+    (line,) = problems(STT="deepgram", DEEPGRAM_API_KEY=f"{SECRET} x")
+    assert line.startswith("DEEPGRAM_API_KEY is blank")
+
+
+def test_eager_end_of_turn_needs_local_history_and_the_lower_threshold(problems):
+    assert problems(EAGER_EOT_THRESHOLD="0.7") == [
+        "EAGER_EOT_THRESHOLD=0.7 is above EOT_THRESHOLD=0.6",
+        "EAGER_EOT_THRESHOLD needs HISTORY=local",
+    ]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"])
+def test_the_loopback_is_not_public(host, load):
+    assert not load(HOST=host).is_public
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "voice.example.org"])
+def test_a_public_address_is_open_on_purpose_only(host, load, problems):
+    assert len(problems(HOST=host)) == 2
+    assert load(HOST=host, INSECURE="1").is_public
+
+
+def test_a_public_address_with_its_url_and_token(load):
+    settings = load(HOST="0.0.0.0", PUBLIC_URL="https://h.example:8443", TWILIO_AUTH_TOKEN=SECRET)
+    assert settings.is_public and settings.twilio_auth_token.get_secret_value() == SECRET
+
+
+def test_no_secret_is_ever_shown(load, problems):
+    names = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN")
+    settings = load(**dict.fromkeys(names, SECRET))
+    shown = [repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()]
+    assert not any(SECRET in text for text in shown)
+    lines = problems(**dict.fromkeys(names, SECRET + "\t"), PORT=f"{SECRET}{SECRET}")
+    assert len(lines) == 4 and SECRET not in "".join(lines)
+
+
+def test_a_file_that_is_no_text_is_named(load):
+    with pytest.raises(UsageError, match=r"^\.env cannot be read: UnicodeDecodeError$"):
+        load(b"PORT=\xff\xfe")
+
+
+def test_settings_cannot_be_changed(load):
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1
