@@ -1,9 +1,10 @@
-"""An event loop whose clock jumps to the next timer when nothing is ready: a long call is tested in no time.
+"""An event loop whose clock jumps to the next timer when nothing is ready.
 
-`run(coroutine)` is the whole of it. Loopback sockets work, since a peer in the same process is served before
-the clock moves; while a thread of the loop's executor is at work the clock stands still and the loop waits
-for it. A peer in another process or a thread of your own is not waited for. `patience_s` is how much real
-time without an event passes before each jump, for kernels that deliver loopback packets late.
+A long call is tested in no time; `run(coroutine)` is the whole of it. Loopback sockets work, since
+a peer in the same process is served before the clock moves; while a thread of the loop's executor
+is at work the clock stands still and the loop waits for it. A peer in another process or a thread
+of your own is not waited for. `patience_s` is how much real time without an event passes before
+each jump, for kernels that deliver loopback packets late.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# A loop that has nothing to wait for but sockets is given this much real time before it is called stuck.
+# A loop that waits for sockets alone is called stuck after this much real time.
 STUCK_AFTER_S = 10.0
 
 
@@ -43,7 +44,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Asks the kernel without waiting; where a timer is due later and nothing came, moves the clock to it."""
+    """Asks the kernel without waiting; where nothing came, moves the clock to the next timer."""
 
     def __init__(self, loop: VirtualTimeLoop, patience_s: float) -> None:
         super().__init__()
@@ -57,7 +58,9 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None or self._loop.n_at_work:
             events = super().select(STUCK_AFTER_S)
             if not events:
-                raise TimeoutError(f"nothing happened for {STUCK_AFTER_S} s of real time: the test is stuck")
+                raise TimeoutError(
+                    f"nothing happened for {STUCK_AFTER_S} s of real time: the test is stuck"
+                )
             return events
         if self._patience_s and (events := super().select(self._patience_s)):
             return events

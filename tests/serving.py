@@ -7,7 +7,6 @@ from typing import Any
 
 from fakes.deepgram import KEY, FakeDeepgram
 from fakes.openai_api import FakeOpenAI
-
 from voice_ai import Agent, ulaw_encode
 from voice_ai.phone import CallPlan, tones
 from voice_ai.server.app import App

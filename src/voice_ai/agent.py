@@ -37,7 +37,9 @@ def tool(function: ToolFunction) -> Tool:
     """
     made = Tool(function)
     if not made.description:
-        raise UsageError(f"tool {made.name!r} needs a docstring: it is what the model reads to decide when to use it")
+        raise UsageError(
+            f"tool {made.name!r} needs a docstring: the model decides by it when to use the tool"
+        )
     return made
 
 
@@ -62,11 +64,15 @@ class Agent:
 
     Args:
         instructions: what the language model is told about its role; sent with every request.
-        greeting: said as soon as the call is up, before the caller speaks; made into sound at start-up.
-        apology: said when an answer cannot be had; made at start-up too, so that it needs no provider.
+        greeting: said as soon as the call is up, before the caller speaks; made into sound at
+            start-up.
+        apology: said when an answer cannot be had; made at start-up too, so that it needs no
+            provider.
         goodbye: said before we hang up for a reason of our own.
-        answers: for the scripted responder, in order of precedence; a language model does not see them.
-        fallback: what the scripted responder says when no answer fits; `{heard}` stands for the caller's words.
+        answers: for the scripted responder, in order of precedence; a language model does not see
+            them.
+        fallback: what the scripted responder says when no answer fits; `{heard}` stands for the
+            caller's words.
         tools: functions that the language model may use.
         voice: the voice's name in the provider's words; None takes the provider's default.
         model: the language model's name; None takes the setting's.
@@ -94,4 +100,6 @@ class Agent:
         names = [made.name for made in self.tools]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise UsageError(f"{len(names)} tools with the same name more than once: {', '.join(twice)}")
+            raise UsageError(
+                f"{len(names)} tools with the same name more than once: {', '.join(twice)}"
+            )

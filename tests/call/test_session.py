@@ -1,12 +1,13 @@
-"""Whole calls on virtual time: the real session, machine and ledger, with providers in the process."""
+"""Whole calls on virtual time: the real session, machine and ledger, with providers in the
+process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import clock
 import pytest
-from fakes.inproc import MS_PER_CHAR, FakeLine, FakeLlm, FakeStt, FakeTts, last_words
 
+from fakes.inproc import MS_PER_CHAR, FakeLine, FakeLlm, FakeStt, FakeTts, last_words
 from voice_ai import Agent, tool
 from voice_ai.call.record import CallRecord
 from voice_ai.call.services import Services, Spoken

@@ -64,6 +64,8 @@ def test_neighbours_in_one_buffer_are_not_an_overlap():
     memory = memoryview(bytearray(ALL_CODES + bytes(512)))
     assert ulaw_decode_into(memory[:256], memory[256:]) == 256
     assert memory[256:] == ulaw_decode(ALL_CODES)
+    assert ulaw_encode_into(memory[256:], memory[:256]) == 256
+    assert memory[:256] == ALL_CODES.replace(b"\x7f", b"\xff")
 
 
 @pytest.mark.parametrize("work", [ulaw_decode_into, ulaw_encode_into])

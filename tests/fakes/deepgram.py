@@ -6,6 +6,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from http import HTTPStatus
 from pathlib import Path
@@ -127,15 +128,16 @@ def _refusal(status: int, body: str) -> Response:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted or terminated, then tell what was wrong with the clients."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     flux = FakeFlux(options.transcript or None, silence_ms=options.silence_ms)
     aura = FakeAura(first_byte_ms=options.first_byte_ms)
     async with FakeDeepgram(flux, aura, key=options.key, port=options.port) as deepgram:
         print(f"DEEPGRAM_URL={deepgram.url}", flush=True)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            print(json.dumps({"violations": deepgram.violations}), flush=True)
+        await stop.wait()
+    print(json.dumps({"violations": deepgram.violations}), flush=True)
 
 
 def main() -> None:
@@ -146,10 +148,7 @@ def main() -> None:
     parser.add_argument("--transcript", action="append", help="words of the next turn; repeat it")
     parser.add_argument("--silence-ms", type=int, default=400)
     parser.add_argument("--first-byte-ms", type=float, default=100.0)
-    try:
-        asyncio.run(run(parser.parse_args()))
-    except KeyboardInterrupt:
-        pass
+    asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

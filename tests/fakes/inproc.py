@@ -1,4 +1,5 @@
-"""Providers and a line in the test's own process, satisfying the protocols by shape; time is the loop's."""
+"""Providers and a line in the test's own process, satisfying the protocols by shape; time is the
+loop's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -21,6 +21,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fakes.openai_checks import (
+    EFFORTS,
     JSON,
     Refusal,
     check_context,
@@ -33,6 +34,7 @@ from fakes.openai_events import (
     item_events,
     list_json,
     message_json,
+    model_json,
     response_json,
     short,
     sse,
@@ -66,7 +68,11 @@ FailureKind = Literal[
 
 @dataclass
 class Failure:
-    """What shall go wrong, at which operation; a stream's failures after so many deltas."""
+    """What shall go wrong, at which operation; a stream's failures after so many deltas.
+
+    With fewer deltas than that, a stream fails where its end would stand. `mute` does not answer at
+    all, `stall` falls silent, `cut` drops the connection, `end` ends the stream in good order.
+    """
 
     kind: FailureKind
     at: str = "responses.create"
@@ -181,6 +187,7 @@ class FakeOpenAI:
         app.add_routes(
             [
                 web.get("/v1/models", self._models, name="models.list"),
+                web.get("/v1/models/{model}", self._model, name="models.retrieve"),
                 web.post("/v1/responses", self._responses, name="responses.create"),
                 web.post("/v1/conversations", self._create, name="conversations.create"),
                 web.get("/v1/conversations/{conv}", self._retrieve, name="conversations.retrieve"),
@@ -274,15 +281,15 @@ class FakeOpenAI:
     # Conversations.
 
     async def _models(self, request: web.Request) -> web.Response:
-        nano = {
-            "id": "gpt-5-nano",
-            "object": "model",
-            "owned_by": "openai",
-            "shutdown_date": "2026-12-11",
-        }
-        return web.json_response(
-            {"object": "list", "data": [nano, {"id": "gpt-5.6-luna", "object": "model"}]}
-        )
+        models = [model_json(name) for name in EFFORTS]
+        return web.json_response({"object": "list", "data": models})
+
+    async def _model(self, request: web.Request) -> web.Response:
+        name = request.match_info["model"]
+        if name not in EFFORTS:
+            message = f"The model '{name}' does not exist."
+            raise Refusal(404, message, "model_not_found", "model")
+        return web.json_response(model_json(name))
 
     async def _create(self, request: web.Request) -> web.Response:
         items = check_items_body(await body_of(request), required=False)
@@ -410,7 +417,7 @@ class FakeOpenAI:
         self, body: JSON, output: list[JSON], finished: list[JSON]
     ) -> AsyncIterator[JSON]:
         failure = self._take(
-            "responses.create", "error", "failed", "incomplete", "cut", "malformed", "stall"
+            "responses.create", "error", "failed", "incomplete", "cut", "malformed", "stall", "end"
         )
         n_left = failure.after_deltas if failure is not None else -1
         yield {"type": "response.created", "response": response_json(body, "in_progress", [])}
@@ -430,6 +437,10 @@ class FakeOpenAI:
                     finished.append(item)
                 elif event["type"].endswith(".delta") and self.inter_token_s:
                     await asyncio.sleep(self.inter_token_s)
+        if failure is not None:
+            async for last in self._fail(body, failure, finished, output[-1]):
+                yield last
+            return
         yield {"type": "response.completed", "response": response_json(body, "completed", output)}
 
     async def _fail(
@@ -450,7 +461,7 @@ class FakeOpenAI:
                     "response": {**response_json(body, "failed", []), "error": error},
                 }
             case "incomplete":
-                if failure.after_deltas:
+                if failure.after_deltas and item not in finished:
                     finished.append(cut_item(item, failure.after_deltas))
                     yield {
                         "type": "response.output_item.done",
@@ -463,6 +474,8 @@ class FakeOpenAI:
             case "malformed":
                 yield {"type": "malformed"}
                 raise Cut
+            case "end":
+                return
             case "stall":
                 await asyncio.Event().wait()
             case _:

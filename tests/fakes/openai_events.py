@@ -21,6 +21,17 @@ def wants_obfuscation(body: JSON) -> bool:
     return (body.get("stream_options") or {}).get("include_obfuscation", True) is not False
 
 
+def model_json(name: str) -> JSON:
+    last_day = {"gpt-5-nano": "2026-12-11"}.get(name)
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "openai",
+        "shutdown_date": last_day,
+    }
+
+
 def message_json(content: list[JSON]) -> JSON:
     return {"type": "message", "role": "assistant", "status": "completed", "content": content}
 

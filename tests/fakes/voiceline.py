@@ -25,8 +25,9 @@ def tone(n_ms):
 class Stream:
     """The server's end of one media stream."""
 
-    def __init__(self, socket):
+    def __init__(self, socket, transport):
         self.socket = socket
+        self.abort = transport.abort
         self.start = None
         self.n_frames = 0
         self.marks = []
@@ -120,7 +121,7 @@ class Line:
             return web.Response(status=self.handshake_status)
         socket = web.WebSocketResponse(compress=False, timeout=1.0)
         await socket.prepare(request)
-        stream = Stream(socket)
+        stream = Stream(socket, request.transport)
         self.streams.append(stream)
         await self.script(await stream.begin())
         await socket.close()

@@ -61,6 +61,14 @@ def test_more_than_ten_minutes_are_thrown_away():
     assert buffer.play(MAX_OCTETS)[0] == b"a" * (MAX_OCTETS - 1) + b"b"
 
 
+def test_a_mark_behind_sound_that_was_thrown_away_comes_back_with_the_last_that_fitted():
+    buffer = PlayoutBuffer(max_octets=100)
+    buffer.media(b"a" * 150)
+    buffer.mark("full")
+    assert buffer.play(99)[1] == []
+    assert buffer.play(1)[1] == ["full"]
+
+
 actions = st.lists(
     st.tuples(st.sampled_from(["media", "mark", "clear", "play"]), st.integers(1, 400)), max_size=40
 )

@@ -109,6 +109,30 @@ def test_a_stream_that_does_not_shake_hands():
     assert "did not shake hands" in raw_stream(wrong)
 
 
+def test_a_stream_that_sends_elsewhere():
+    elsewhere = b"HTTP/1.1 302 Found\r\nLocation: ws://example.com/\r\nContent-Length: 0\r\n\r\n"
+    assert raw_stream(elsewhere).startswith("31920: ws://127.0.0.1:")
+
+
+def test_a_webhook_that_does_not_answer():
+    async def main():
+        done = asyncio.Event()
+
+        async def silent(reader, writer):
+            await done.wait()
+            writer.close()
+
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(PeerError, match="no answer from http"):
+                await place_call(CallPlan(server_url=url, utterances=[]))
+            waited_s = asyncio.get_running_loop().time()
+            done.set()
+        return waited_s
+
+    assert clock.run(main(), patience_s=PATIENCE_S) == pytest.approx(15, abs=1)
+
+
 def test_a_server_that_stops_reading_is_left():
     async def main():
         done = asyncio.Event()
@@ -237,6 +261,17 @@ def test_a_server_that_breaks_off_is_noted():
     result, _ = call(break_off, HELLO)
     assert result.close_code == 1011
     assert "31921: the server closed the stream with 1011 out of order" in result.violations[0]
+
+
+def test_a_server_that_breaks_off_after_the_caller_hung_up_did_no_wrong():
+    async def break_off(stream):
+        while not isinstance(await stream.next(), twilio.Stop):
+            pass
+        stream.abort()
+
+    result, _ = call(break_off, greeting_wait_ms=100)
+    assert result.ended_by == "caller"
+    assert result.violations == []
 
 
 def test_what_twilio_would_refuse_is_noted_with_its_number():

@@ -203,6 +203,27 @@ def test_sound_that_began_before_the_caller_had_finished_is_no_reply():
     assert ear.conduct.turns[0].first_frame_ms == ear.now_ms
 
 
+@pytest.mark.parametrize("early_ms", [940, 2000])
+def test_early_sound_that_goes_on_after_the_caller_had_finished_is_no_reply(early_ms):
+    """At 1000 ms the early sound either still plays or ran empty 60 ms ago."""
+    ear = Ear(LOUD * 50, greeting_wait_ms=0)
+    ear.send(early_ms)
+    ear.go(1000)
+    ear.send(500)
+    assert ear.conduct.turns[0].first_frame_ms is None
+
+
+def test_the_wait_for_a_reply_begins_with_the_last_sound():
+    ear = Ear(LOUD, greeting_wait_ms=0)
+    ear.go(100)
+    ear.send(10_000)
+    ear.go(5000)
+    ear.clear()
+    assert ear.go(19_900)
+    assert not ear.go(200)
+    assert ear.conduct.violations == ["25.08 s: no reply to turn 1 in 20 s of silence"]
+
+
 def test_the_caller_barges_in_so_long_after_the_first_sound_but_never_after_the_last():
     ear = Ear(LOUD, LOUD, greeting_wait_ms=0, barge_in_ms=400)
     ear.go(100)
@@ -211,7 +232,7 @@ def test_the_caller_barges_in_so_long_after_the_first_sound_but_never_after_the_
     assert ear.spoke() == [0, 500]
     ear.clear()
     ear.send(3000)
-    ear.go(3600)
+    assert ear.go(3600)
     assert ear.spoke() == [0, 500]
     assert ear.conduct.turns[1].first_frame_ms == 700
     assert not ear.go(200)

@@ -297,6 +297,16 @@ async def test_an_ignored_flush_without_any_audio_is_a_failure(
         assert "open but silent" in str(await failure(utterance))
 
 
+async def test_an_ignored_flush_without_audio_after_a_spoken_one_is_a_failure(
+    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "WARNED_TIMEOUT_S", 0.05)
+    deepgram.aura.max_flushes, deepgram.aura.segments = 1, False
+    async with speaking(deepgram).open(CALL) as voice, voice.utter() as utterance:
+        await say(utterance, "Hello. ", "How are you. ")
+        assert "1 flushes unanswered" in str(await failure(utterance))
+
+
 # Leaving early.
 
 
@@ -374,6 +384,30 @@ async def test_cancelling_an_utterance_leaves_no_task_and_no_socket() -> None:
     if ending := asyncio.all_tasks() - before:
         assert not (await asyncio.wait(ending, timeout=1))[1]
     gc.collect()  # an open socket would warn here, and warnings are errors
+
+
+async def test_calls_at_once_hear_only_their_own_words(deepgram: FakeDeepgram) -> None:
+    """Every second utterance is left early, at another place each time."""
+
+    async def call(speaker: AuraTextToSpeech, name: str) -> None:
+        async with speaker.open(CALL) as voice:
+            for turn in range(6):
+                text = f"{name} takes turn {turn} now. And on it goes. "
+                async with voice.utter() as utterance:
+                    await say(utterance, text)
+                    heard = b""
+                    async for event in utterance:
+                        heard += event.data if isinstance(event, Audio) else b""
+                        if turn % 2 == 0 and len(heard) > 3000 * (turn + 1):
+                            break
+                assert sound(text).startswith(heard)
+                assert turn % 2 == 0 or len(heard) == len(sound(text))
+
+    speaker = speaking(deepgram)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for name in ("Ada", "Bob", "Cleo", "Dan", "Eve"):
+            group.create_task(call(speaker, name))
+    assert len(deepgram.aura.connections) == 5
 
 
 async def test_leaving_a_peer_that_does_not_answer_takes_less_than_a_second(

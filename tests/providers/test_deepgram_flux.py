@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -384,13 +383,14 @@ async def test_open_but_silent_is_a_failure(
     assert "open but silent: 640 ms of audio" in str(error) and error.retryable
 
 
-async def test_silence_is_nothing_while_no_audio_is_sent(
+async def test_silence_is_nothing_while_little_audio_is_sent(
     deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "STALL_TIMEOUT_S", 0.01)
     async with hearing(deepgram).open(CALL) as stream:
         await say(stream, silence(480))
-        await until(stream, Update)
+        assert await until(stream, Update) + await until(stream, Update) == 2 * [Update(1, "")]
+        await say(stream, silence(80))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await until(stream, EndOfTurn)
@@ -515,6 +515,21 @@ async def test_another_user_may_iterate_and_leave_unopened(deepgram: FakeDeepgra
     assert kinds == ["Connected", "TurnInfo", "TurnInfo"]
 
 
+async def test_waking_a_reader_twice_is_one_silence(deepgram: FakeDeepgram) -> None:
+    deepgram.flux.says_connected = False
+    url = f"{deepgram.url}/v2/listen?model=flux-general-en&{AUDIO}"
+    socket = transport.Transport(url, {"Authorization": f"Token {KEY}"})
+    await socket.open()
+    reading = asyncio.create_task(socket.recv())
+    await asyncio.sleep(0)
+    socket.wake()
+    await asyncio.sleep(0)  # the time is up, and the reader has not been told yet
+    socket.wake()
+    with pytest.raises(TimeoutError):
+        await reading
+    await socket.close()
+
+
 # The service itself refuses what the real one refuses.
 
 
@@ -573,7 +588,7 @@ async def test_the_fake_runs_by_itself() -> None:
             async with FluxSpeechToText("any", url, audio=PCM16_16K).open(CALL) as stream:
                 await say(stream, speech(480) + silence(480))
                 assert (await until(stream, EndOfTurn))[-1] == EndOfTurn(1, "hello", 480.0, 880.0)
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             assert await process.stdout.readline() == b'{"violations": []}\n'
             assert await process.wait() == 0
     finally:

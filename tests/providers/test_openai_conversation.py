@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from fakes.openai_api import FakeOpenAI, FunctionCall
-from fakes.openai_call import talking
+from fakes.openai_call import CALL, INSTRUCTIONS, Talk, talking
 from voice_ai.errors import ProviderError
-from voice_ai.providers.openai import conversation, service
+from voice_ai.providers.openai import conversation, service, stream
 from voice_ai.providers.openai.items import NO_RESULT
+from voice_ai.providers.openai.model import OpenAILanguageModel
 from voice_ai.turn.events import AgentSaid, CallerSaid
 
 LONG = "Once upon a time there was a phone that nobody answered."
@@ -103,6 +104,18 @@ async def test_a_conversation_that_could_not_be_created_is_created_by_the_reply(
             assert await talk.exchange("Hello.") == "I heard: Hello. Anything else?"
 
 
+async def test_a_conversation_that_takes_too_long_is_created_by_the_reply(monkeypatch):
+    async with FakeOpenAI() as fake:
+        async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as llm:
+            async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+                await Talk(dialogue).exchange("The connection is up.")
+            monkeypatch.setattr(conversation, "BEGIN_S", 0.2)
+            fake.fail("mute", at="conversations.create")
+            async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+                await fake.until(lambda: fake.operations.count("conversations.create") == 2)
+                assert await Talk(dialogue).exchange("Hi.") == "I heard: Hi. Anything else?"
+
+
 async def test_the_outputs_of_tools_are_sent_exactly_once():
     async with FakeOpenAI([TIMES, "At nine.", "Bye."]) as fake, talking(fake) as talk:
         talk.caller("When do you open on Monday?")
@@ -126,6 +139,29 @@ async def test_a_tool_request_left_at_once_is_kept_by_the_service():
             assert await talk.ask() == ("At nine.", [])
             assert fake.n_aborted == 0
             assert len(fake.conversations) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "stall", "end"])
+@pytest.mark.parametrize("leaves", ["nothing", "finished_items", "everything"])
+async def test_a_tool_request_whose_response_broke_off_is_answered(kind, leaves, monkeypatch):
+    monkeypatch.setattr(stream, "DRAIN_S", 0.01)
+    async with FakeOpenAI([TIMES, "At nine."], abort_leaves=leaves) as fake:
+        async with talking(fake) as talk:
+            talk.caller("When do you open on Monday?")
+            fake.fail(kind, after_deltas=99)
+            async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
+                request = await anext(events)
+            await fake.until(lambda: fake.n_aborted)
+            talk.tool(request, "09:00")
+            assert await talk.ask() == ("At nine.", [])
+            await talk.heard("At nine.", complete=True)
+            assert fake.conversation.spoken == [
+                "user: When do you open on Monday?",
+                "call: opening_hours",
+                "output: 09:00",
+                "assistant: At nine.",
+            ]
+            assert fake.violations == []
 
 
 async def test_a_call_of_a_cancelled_turn_gets_an_output_with_the_next_reply():
@@ -160,6 +196,16 @@ async def test_of_a_reply_that_was_not_heard_nothing_stays_and_its_reasoning_goe
         assert [item["type"] for item in fake.conversation.items] == ["message"]
         await talk.exchange("Stop.")
         assert fake.violations == []
+
+
+async def test_an_item_that_is_gone_already_need_not_be_deleted():
+    async with FakeOpenAI([LONG]) as fake, talking(fake) as talk:
+        talk.caller("Tell me a story.")
+        await talk.ask()
+        fake.conversation.items.pop()
+        await talk.heard("Once upon")
+        assert fake.conversation.spoken == ["user: Tell me a story.", "assistant: Once upon"]
+        assert len(fake.conversations) == 1
 
 
 async def test_text_before_a_tool_and_after_it_is_cut_as_one():
@@ -325,6 +371,29 @@ async def test_a_refused_change_begins_a_new_conversation_from_the_mirror(operat
             assert await talk.exchange("Stop.") == "Yes?"
             assert spoken_input(fake.requests[-1]) == ["Stop."]
         assert [kept.deleted for kept in fake.conversations.values()] == [True, True]
+
+
+@pytest.mark.parametrize("operation", ["items.delete", "items.list"])
+async def test_a_record_that_a_reply_cannot_mend_is_replaced(operation):
+    async with FakeOpenAI([LONG, "Yes?"], abort_leaves="everything") as fake:
+        async with talking(fake) as talk:
+            await talk_and_cut(fake, talk)
+            talk.said.append(AgentSaid(talk.turn, "Once", False))
+            fake.fail("status", at=operation, status=400, code=None)
+            assert await talk.exchange("Stop.") == "Yes?"
+            assert spoken_input(fake.requests[-1]) == ["Tell me a story.", "Once", "Stop."]
+            assert fake.violations == []
+
+
+@pytest.mark.parametrize(("name", "number"), [("MAX_ROUNDS", 1), ("MAX_PAGES", 1)])
+async def test_a_record_that_takes_too_much_mending_is_replaced(name, number, monkeypatch):
+    monkeypatch.setattr(conversation, name, number)
+    monkeypatch.setattr(service, "PAGE", 1)
+    async with FakeOpenAI([LONG], abort_leaves="everything") as fake, talking(fake) as talk:
+        await talk_and_cut(fake, talk)
+        await talk.heard("Once")
+        assert len(fake.conversations) == 2
+        assert fake.conversation.spoken == ["user: Tell me a story.", "assistant: Once"]
 
 
 async def test_a_history_of_more_than_twenty_items_is_rebuilt_in_batches():

@@ -66,6 +66,15 @@ async def test_a_limit_that_passes_at_once_is_not_noticed(history):
         assert len(fake.conversations) == (history == "conversation")
 
 
+async def test_a_service_that_wants_us_to_come_back_later(history):
+    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.05) as talk:
+        fake.fail("status", status=429, retry_after="50")
+        talk.caller("Hello.")
+        error = await failure_of(talk)
+        assert error.retryable
+        assert str(error) == "OpenAI did not answer in time"
+
+
 async def test_an_empty_purse_does_not_fill_up(told_to_fail):
     details = {"status": 429, "code": "insufficient_quota", "retry_after": "0.001"}
     error = await told_to_fail("status", times=2, **details)
@@ -164,6 +173,13 @@ async def test_a_connection_cut_in_the_middle(told_to_fail, after_deltas):
     assert error.retryable
 
 
+@pytest.mark.parametrize("after_deltas", [0, 2, 99])
+async def test_a_stream_that_ends_before_its_response(told_to_fail, after_deltas):
+    error = await told_to_fail("end", after_deltas=after_deltas)
+    assert error.retryable
+    assert str(error) == "OpenAI ended the stream before the response"
+
+
 async def test_an_event_that_cannot_be_read(told_to_fail):
     error = await told_to_fail("malformed", after_deltas=1)
     assert error.retryable
@@ -183,7 +199,6 @@ async def test_a_service_that_falls_silent(history, after_deltas):
 
 async def test_a_service_that_does_not_even_begin(history):
     async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.05) as talk:
-        fake.fail("mute")
         fake.fail("mute")
         talk.caller("Hello.")
         error = await failure_of(talk)

@@ -11,6 +11,7 @@ import pytest
 
 from fakes.openai_api import FakeOpenAI, FunctionCall
 
+SCRIPT = Path(__file__).resolve().parents[1] / "fakes" / "openai_api.py"
 USER = {"role": "user", "content": "Hello."}
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "42"}
@@ -82,8 +83,11 @@ async def test_a_wrong_key_is_refused():
 
 async def test_the_models_and_their_last_days():
     async with service() as (_, client):
-        nano, *_ = (await client.models.list()).data
-        assert (nano.id, nano.model_extra["shutdown_date"]) == ("gpt-5-nano", "2026-12-11")
+        days = {model.id: model.shutdown_date for model in (await client.models.list()).data}
+        assert days["gpt-5-nano"] == "2026-12-11"
+        assert days["gpt-5.6-luna"] is None
+        with pytest.raises(openai.NotFoundError):
+            await client.models.retrieve("gpt-2")
 
 
 async def test_a_conversation_through_the_sdk():
@@ -181,8 +185,7 @@ async def test_it_runs_alone():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = Path(__file__).resolve().parents[1] / "fakes" / "openai_api.py"
-    command = [sys.executable, str(script), "--port", str(port)]
+    command = [sys.executable, str(SCRIPT), "--port", str(port)]
     alone = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(30):

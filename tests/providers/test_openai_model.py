@@ -7,7 +7,7 @@ import pytest
 
 from fakes.openai_api import FakeOpenAI, FunctionCall
 from fakes.openai_call import CALL, INSTRUCTIONS, talking
-from voice_ai.errors import UsageError
+from voice_ai.errors import ProviderError, UsageError
 from voice_ai.providers.openai.model import OpenAILanguageModel
 from voice_ai.providers.protocols import (
     Dialogue,
@@ -33,6 +33,13 @@ def test_an_empty_key_or_model_is_refused(key, model):
         OpenAILanguageModel(key, model=model)
 
 
+@pytest.mark.parametrize("key", ["sk-t\u00e9st", "sk-test\n"])
+def test_a_key_that_no_header_carries_is_refused_and_not_told(key):
+    with pytest.raises(UsageError, match="characters") as refused:
+        OpenAILanguageModel(key, model="gpt-5-nano")
+    assert key not in str(refused.value)
+
+
 def test_an_unknown_history_is_refused():
     with pytest.raises(UsageError, match="unknown history 'elsewhere'"):
         OpenAILanguageModel("sk-test", model="gpt-5-nano", history="elsewhere")
@@ -55,6 +62,36 @@ async def test_warming_up_asks_the_service_nothing():
         async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as llm:
             await llm.warm()
         assert fake.operations == []
+
+
+@pytest.mark.parametrize(
+    ("key", "model", "told"),
+    [
+        ("sk-other", "gpt-5-nano", "OpenAI answered 401, code invalid_api_key"),
+        ("sk-test", "gpt-2", "OpenAI answered 404, code model_not_found, param model"),
+    ],
+)
+async def test_a_refused_key_or_model_is_found_before_a_call(key, model, told):
+    async with FakeOpenAI() as fake, OpenAILanguageModel(key, fake.base_url, model=model) as llm:
+        with pytest.raises(ProviderError) as refused:
+            await llm.verify()
+        assert (str(refused.value), refused.value.retryable) == (told, False)
+
+
+async def test_a_server_that_lists_no_models_passes():
+    async with (
+        FakeOpenAI() as fake,
+        OpenAILanguageModel("sk-test", fake.base_url, model="m") as llm,
+    ):
+        fake.fail("status", at="models.retrieve", status=404, code=None)
+        await llm.verify()
+
+
+async def test_a_key_and_a_model_that_are_known_pass():
+    async with FakeOpenAI() as fake:
+        async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as llm:
+            await llm.verify()
+        assert fake.operations == ["models.retrieve"]
 
 
 def test_the_shutdown_table_needs_no_sdk():

@@ -3,15 +3,15 @@
 import re
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen "
+    "fourteen fifteen sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SAME = {"mr": "mister", "mrs": "missus", "dr": "doctor", "ok": "okay"}
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Return the least number of words to replace, drop or add, and the number of words in the reference.
+    """Return the least number of words to replace, drop or add, and how many the reference has.
 
     Case, punctuation, hyphens, and whether a number is written in digits do not count.
     """
@@ -29,7 +29,8 @@ def words(text: str) -> list[str]:
     plain = re.sub(r"['’]", "", text.lower())
     plain = re.sub(r"(?<=\d),(?=\d{3})", "", plain)
     found = re.findall(r"\d+|[^\W\d_]+", plain)
-    return [said for word in found for said in (_number(word) if word.isdecimal() else [_SAME.get(word, word)])]
+    said = (_number(word) if word.isdecimal() else [_SAME.get(word, word)] for word in found)
+    return [word for words_of_one in said for word in words_of_one]
 
 
 def _number(digits: str) -> list[str]:

@@ -188,6 +188,36 @@ async def test_frames_sent_while_the_handshake_is_being_checked_are_not_lost():
 
 
 @on_both_loops
+async def test_reading_goes_on_after_a_handshake_that_had_to_stop_it():
+    sockets, served = front()
+    long = b"\x82\xfe\x9c\x40\x00\x00\x00\x00" + b"x" * 40_000
+    async with serve(served, "127.0.0.1", 0) as bound:
+        reader, writer = await asyncio.open_connection("127.0.0.1", bound.port)
+        writer.write(HEAD.replace(b"/echo", b"/slow"))
+        await sockets.checked.wait()
+        writer.write(long * 2)
+        (connection,) = served.connections
+        await until(lambda: len(connection._reader) == 80_016)
+        sockets.go_on.set()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HI)
+        assert (await reader.readexactly(80_008 + 4)).endswith(b"\x81\x02hi")
+        writer.transport.abort()
+
+
+@on_both_loops
+async def test_draining_refuses_a_handshake_that_is_being_checked():
+    sockets, served = front()
+    async with serve(served, "127.0.0.1", 0) as bound:
+        task = asyncio.create_task(ask(bound.port, HEAD.replace(b"/echo", b"/slow")))
+        await sockets.checked.wait()
+        served.drain()
+        sockets.go_on.set()
+        (answer,) = await task
+    assert answer.status == 503
+
+
+@on_both_loops
 async def test_a_request_before_the_handshake_on_the_same_connection():
     _, served = front()
     async with serve(served, "127.0.0.1", 0) as bound:

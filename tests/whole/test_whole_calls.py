@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from fakes.openai_api import FakeOpenAI, FunctionCall
 from serving import AUTH_TOKEN, PUBLIC_URL, World, serving
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from fakes.openai_api import FakeOpenAI, FunctionCall
 from voice_ai import Agent, tool
 from voice_ai.errors import PeerError
 from voice_ai.phone import place_call

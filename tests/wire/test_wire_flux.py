@@ -11,7 +11,6 @@ from voice_ai.wire.flux import (
     FluxOther,
     FluxWarning,
     TurnInfo,
-    Word,
     parse_flux,
 )
 
@@ -60,7 +59,10 @@ def test_what_is_no_object_is_refused(data: str, kind: str) -> None:
         ({"transcript": 5}, "'transcript' is a int, needed str"),
         ({"words": {"a": 1}}, "'words' is a dict, needed list"),
         ({"words": ["hello"]}, "a str among the words, needed an object"),
-        ({"words": [{"word": "hello", "start": 0.1}]}, "'end' is a NoneType, needed float"),
+        (
+            {"words": [{"word": "hello", "end": 1.5}, {"word": "you"}]},
+            "'end' is a NoneType, needed float",
+        ),
     ],
 )
 def test_a_broken_turn_info_is_refused_by_its_field(changes: dict[str, object], told: str) -> None:
@@ -85,7 +87,7 @@ def test_a_message_without_a_type_is_let_through() -> None:
 
 def test_missing_words_and_transcript_are_none() -> None:
     assert parse_flux(turn_info(words=None, transcript=None)) == TurnInfo(
-        "Update", 3, 9, 9.25, "", ()
+        "Update", 3, 9, 9.25, "", None
     )
 
 
@@ -101,7 +103,7 @@ def test_end_of_turn() -> None:
         window_start_s=0.0,
         window_end_s=1.84,
         transcript="Hello there.",
-        words=(Word("Hello", 0.4, 0.8), Word("there.", 0.8, 1.5)),
+        speech_end_s=1.5,
     )
 
 

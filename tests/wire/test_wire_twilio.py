@@ -1,4 +1,4 @@
-"""Twilio's messages, both ways: what is refused first, then what is documented, then the round trips."""
+"""Twilio's messages, both ways: what is refused, then what is documented, then round trips."""
 
 import json
 from binascii import b2a_base64
@@ -67,7 +67,9 @@ def refused(text):
     return caught.value
 
 
-@pytest.mark.parametrize("text", ["", b"", "{", "nul", b"\xff", '{"event":"\\ud800"}', "[" * 5000, "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", b"", "{", "nul", b"\xff", '{"event":"\\ud800"}', "[" * 5000, "\ud800"]
+)
 def test_what_is_not_json_is_refused_without_quoting_it(text):
     error = refused(text)
     assert error.close_code == 1007
@@ -135,7 +137,9 @@ def test_a_missing_or_wrong_field_is_named(message, path, needed, value):
 
 @pytest.mark.parametrize("value", ["", "-1", "1.0", " 1", "٣", "9" * 19, -1, 1.5, 10**30, True])
 def test_a_number_is_digits(value):
-    assert "media.chunk: needed a whole number from 0" in str(refused(changed(MEDIA, "media.chunk", value)))
+    assert "media.chunk: needed a whole number from 0" in str(
+        refused(changed(MEDIA, "media.chunk", value))
+    )
 
 
 def test_numbers_may_be_json_numbers():
@@ -223,7 +227,11 @@ def test_what_is_sent_to_twilio_has_exactly_the_documented_fields():
 
 
 def test_what_twilio_sends_is_built_as_documented():
-    assert json.loads(twilio.connected()) == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+    assert json.loads(twilio.connected()) == {
+        "event": "connected",
+        "protocol": "Call",
+        "version": "1.0.0",
+    }
     assert json.loads(twilio.start(STREAM, CALL, ACCOUNT, {"k": "v"})) == START
     assert json.loads(twilio.caller_media(STREAM, 3, 1, 5, b"\xff" * 4)) == MEDIA
     assert json.loads(twilio.dtmf(STREAM, 5, "1")) == DTMF
@@ -248,14 +256,17 @@ def test_twilio_refuses_binary():
     assert refused_command(b"{}") == "31950: a binary frame of 2 octets; needed text"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"event":1}', '{"event":"pause","streamSid":"MZ"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"event":1}', '{"event":"pause","streamSid":"MZ"}']
+)
 def test_twilio_refuses_what_is_no_command(text):
     assert refused_command(text).startswith("31951: ")
 
 
 @pytest.mark.parametrize("event", COMMANDS)
 @pytest.mark.parametrize(
-    ("path", "value"), [("streamSid", "MZother"), ("streamSid", ...), ("streamSid", 1), ("extra", 1)]
+    ("path", "value"),
+    [("streamSid", "MZother"), ("streamSid", ...), ("streamSid", 1), ("extra", 1)],
 )
 def test_twilio_refuses_missing_extra_and_foreign_fields(event, path, value):
     error = refused_command(changed(COMMANDS[event], path, value))
@@ -280,10 +291,17 @@ def test_twilio_refuses_wrong_bodies(event, path, value):
 
 @pytest.mark.parametrize(
     "payload",
-    ["", "*", 1, *(b2a_base64(head + b"1234", newline=False).decode() for head in (b"RIFF", b"ID3"))],
+    [
+        "",
+        "*",
+        1,
+        *(b2a_base64(head + b"1234", newline=False).decode() for head in (b"RIFF", b"ID3")),
+    ],
 )
 def test_twilio_refuses_what_is_no_raw_audio(payload):
-    assert refused_command(changed(COMMANDS["media"], "media.payload", payload)).startswith("31924: ")
+    assert refused_command(changed(COMMANDS["media"], "media.payload", payload)).startswith(
+        "31924: "
+    )
 
 
 sids = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -300,7 +318,9 @@ def test_start_survives_the_wire(stream, call, account, parameters):
 @given(sids, numbers, numbers, numbers, audio)
 def test_media_survives_the_wire(stream, sequence_number, chunk, timestamp_ms, payload):
     text = twilio.caller_media(stream, sequence_number, chunk, timestamp_ms, payload)
-    assert twilio.parse_message(text) == twilio.Media(stream, payload, timestamp_ms, chunk, sequence_number)
+    assert twilio.parse_message(text) == twilio.Media(
+        stream, payload, timestamp_ms, chunk, sequence_number
+    )
 
 
 @given(sids, numbers, sids, st.sampled_from(sorted(twilio.DIGITS)))
@@ -311,7 +331,9 @@ def test_the_small_messages_survive_the_wire(stream, number, name, digit):
     assert parse(twilio.stop(stream, number, "AC", name)) == twilio.Stop(stream, name)
 
 
-@given(sids, sids, audio.filter(lambda octets: not octets.startswith((b"R", b"O", b"f", b"I", b"."))))
+@given(
+    sids, sids, audio.filter(lambda octets: not octets.startswith((b"R", b"O", b"f", b"I", b".")))
+)
 def test_commands_survive_the_wire(stream, name, payload):
     parse = twilio.parse_command
     assert parse(twilio.media(stream, payload), stream) == twilio.PlayMedia(payload)

@@ -1,4 +1,5 @@
-"""The caller's audio between the line and the recogniser: nothing is lost while that dials or is slow."""
+"""The caller's audio between the line and the recogniser: nothing is lost while that dials or is
+slow."""
 
 import asyncio
 

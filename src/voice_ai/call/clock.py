@@ -4,7 +4,8 @@ from voice_ai.call.line import AudioIn
 
 
 class LineClock:
-    """Counts the caller's audio. Playout is judged by it, so that a stalled network stalls the clock too."""
+    """Counts the caller's audio. Playout is judged by it, so that a stalled network stalls the
+    clock too."""
 
     def __init__(self) -> None:
         """Start at the stream's start."""
@@ -17,5 +18,6 @@ class LineClock:
         self.timestamp_ms = max(self.timestamp_ms, frame.timestamp_ms + n_ms)
 
     def moment(self, position_ms: float, now: float) -> float:
-        """Return when the audio at this position came in, by the clock that `now` is of, in seconds."""
+        """Return when the audio at this position came in, by the clock that `now` is of, in
+        seconds."""
         return now - max(0.0, self.received_ms - position_ms) / 1000

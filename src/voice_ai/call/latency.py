@@ -1,4 +1,5 @@
-"""Where the time of a turn went, from the end of the caller's speech to our first frame, on one clock."""
+"""Where the time of a turn went, from the end of the caller's speech to our first frame, on one
+clock."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,9 +10,11 @@ STAGES: tuple[LatencyStage, ...] = ("endpointing", "stt", "llm", "tts", "first_f
 
 @dataclass(slots=True)
 class Latency:
-    """The moments of one turn, in seconds of the session's clock; None where it has not come to pass.
+    """The moments of one turn, in seconds of the session's clock; None where it has not come to
+    pass.
 
-    Each stage lasts from the moment before it to its own: endpointing from `speech_end` to `decided`,
+    Each stage lasts from the moment before it to its own: endpointing from `speech_end` to
+        `decided`,
     stt to `recognised`, llm to `first_text`, tts to `first_audio`, first_frame to `sent`.
     """
 

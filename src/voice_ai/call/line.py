@@ -1,4 +1,5 @@
-"""The far end of a call as a session sees it: audio, marks and digits in, audio, marks and clear out."""
+"""The far end of a call as a session sees it: audio, marks and digits in, audio, marks and clear
+out."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from voice_ai.codec.formats import AudioFormat
 
 @dataclass(frozen=True, slots=True)
 class AudioIn:
-    """A frame of the caller's voice in the line's format; `timestamp_ms` counts from the stream's start."""
+    """A frame of the caller's voice in the line's format; `timestamp_ms` counts from the stream's
+    start."""
 
     data: bytes
     timestamp_ms: int
@@ -33,17 +35,20 @@ LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn
 
 
 class Line(Protocol):
-    """A Twilio stream or a browser. One task reads; any task of the call may send whole messages."""
+    """A Twilio stream or a browser. One task reads; any task of the call may send whole
+    messages."""
 
     @property
     def format(self) -> AudioFormat:
         """The audio that this line carries, both ways."""
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
-        """Yield what the far end sends until the caller hangs up; raises ProtocolError when it errs."""
+        """Yield what the far end sends until the caller hangs up; raises ProtocolError when it
+        errs."""
 
     async def send_audio(self, data: bytes) -> None:
-        """Queue audio for playing at the far end; raises PeerError if that does not take it in time."""
+        """Queue audio for playing at the far end; raises PeerError if that does not take it in
+        time."""
 
     async def send_mark(self, name: str) -> None:
         """Ask to be told when all audio sent so far has been played."""

@@ -31,7 +31,8 @@ class TurnRecord:
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call, from its start message on. `started_at` is in seconds since the epoch, for people."""
+    """One call, from its start message on. `started_at` is in seconds since the epoch, for
+    people."""
 
     call: CallInfo
     started_at: float

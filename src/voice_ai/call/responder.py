@@ -1,4 +1,5 @@
-"""Our side of a call: its dialogue and its voice, what is spoken with them, and what was heard of it."""
+"""Our side of a call: its dialogue and its voice, what is spoken with them, and what was heard of
+it."""
 
 import asyncio
 import logging
@@ -31,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """What is open for the whole call; `settling` brings the model's record up to date beside it."""
+    """What is open for the whole call; `settling` brings the model's record up to date beside
+    it."""
 
     dialogue: Dialogue
     voice: Voice
@@ -114,7 +116,8 @@ class Responder:
         await self._speak(turn, speaker, play())
 
     def keep_heard(self, turn: int, complete: bool) -> None:
-        """Write what was heard of a turn of ours into the history, and have the model's record follow."""
+        """Write what was heard of a turn of ours into the history, and have the model's record
+        follow."""
         heard = self.playout.heard(turn, self._clock.timestamp_ms)
         self.history.agent(turn, heard.text, complete)
         record = self._record.turn(turn)
@@ -127,7 +130,8 @@ class Responder:
     async def _speak(self, turn: int, speaker: Speaker, play: Coroutine[Any, Any, None]) -> None:
         """Run one turn's speech to its end on the wire, and tell how it went.
 
-        What was sent before a failure is played to its end: the machine waits for the ReplySent that follows.
+        What was sent before a failure is played to its end: the machine waits for the ReplySent
+            that follows.
         """
         failure: PeerError | None = None
         try:
@@ -160,7 +164,8 @@ class Responder:
         return Speaker(turn, self._line, self._clock, self.playout, source, first_frame)
 
     def _claim(self, turn: int) -> TurnRecord | None:
-        """Return the caller's turn that this one answers: the last, unless an answer to it has been heard."""
+        """Return the caller's turn that this one answers: the last, unless an answer to it has been
+        heard."""
         last = self._record.turns[-1] if self._record.turns else None
         if last is None or last.heard:
             return None

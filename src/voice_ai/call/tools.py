@@ -21,13 +21,14 @@ MAX_TOOL_STEPS = 3
 
 HANG_UP = ToolSpec(
     name="hang_up",
-    description="End the phone call. Say goodbye first; use it only when the caller is done or says goodbye.",
+    description="End the phone call, once the caller is done or says goodbye. Say goodbye first.",
     parameters={"type": "object", "properties": {}, "required": [], "additionalProperties": False},
 )
 
 
 class ToolBox:
-    """An agent's tools and the built-in `hang_up`. Arguments are checked against the annotations."""
+    """An agent's tools and the built-in `hang_up`. Arguments are checked against the
+    annotations."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
         """Read the signatures; a parameter without annotation takes any JSON value."""
@@ -46,7 +47,8 @@ class ToolBox:
     async def run(self, request: ToolRequested) -> str:
         """Run one tool and return what it gave back, as text for the model.
 
-        Never raises for what the model or the tool did wrong: the model is told, so that it can say so.
+        Never raises for what the model or the tool did wrong: the model is told, so that it can say
+            so.
         """
         made = self._tools.get(request.name)
         if made is None:

@@ -1,4 +1,5 @@
-"""Audio formats that the phone, the browser and the providers speak; all mono, all little-endian."""
+"""Audio formats that the phone, the browser and the providers speak; all mono, all
+little-endian."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -80,7 +80,7 @@ class ResampleStream:
     Raises:
         UsageError: there is no kernel for this pair of rates.
 
-    Cost: about a microsecond for 20 ms; benches/bench_fir.py measures it.
+    Cost: under a microsecond for 20 ms; benches/bench_fir.py measures it.
     Source: the words of `soxr.ResampleStream`.
     """
 

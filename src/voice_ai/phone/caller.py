@@ -17,7 +17,7 @@ from voice_ai.errors import ProtocolError
 from voice_ai.phone import webhook
 from voice_ai.phone.buffer import FRAME_MS, FRAME_OCTETS, SILENCE, PlayoutBuffer
 from voice_ai.phone.conduct import Conduct
-from voice_ai.phone.dial import dial_for, open_stream
+from voice_ai.phone.dial import close, dial_for, open_stream
 from voice_ai.phone.plan import CallPlan, CallResult, Progress
 from voice_ai.phone.record import fetch_record
 from voice_ai.wire import twilio
@@ -96,7 +96,7 @@ class _Phone:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(stream))
             await self._run_clock(stream)
-            await stream.close()
+            await close(stream)
 
     def result(self, stream: ClientConnection) -> CallResult:
         """Return what became of the call, its stream being closed."""

@@ -3,13 +3,14 @@
 Source: twilio.com/docs/voice/twiml/stream; .../docs/api/errors/31901, 31920.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from voice_ai.errors import PeerError
 from voice_ai.phone.plan import CallPlan
@@ -83,11 +84,23 @@ async def open_stream(plan: CallPlan, url: str) -> AsyncIterator[ClientConnectio
     except InvalidStatus as error:
         status = error.response.status_code
         raise PeerError(f"31920: {url} answered the handshake with {status}; needed 101") from error
-    except InvalidHandshake as error:
+    except (InvalidHandshake, InvalidURI, ValueError) as error:  # the last: redirected elsewhere
         raise PeerError(f"31920: {url} did not shake hands: {error}") from error
     except TimeoutError as error:
         raise PeerError(f"31901: no answer from {url} in {OPEN_TIMEOUT_S:g} s") from error
     except OSError as error:
         raise PeerError(f"31901: cannot reach {url}: {error}") from error
-    async with stream:
+    try:
         yield stream
+    finally:
+        await close(stream)
+
+
+async def close(stream: ClientConnection) -> None:
+    """Close a stream; after `CLOSE_TIMEOUT_S` break it off, for websockets would wait forever."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await stream.close()
+    except TimeoutError:
+        stream.transport.abort()
+        await stream.wait_closed()

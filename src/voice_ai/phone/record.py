@@ -8,6 +8,8 @@ import httpx
 # A server may still be writing its record when the stream has closed: asked again for two seconds.
 TRIES = 20
 PAUSE_S = 0.1
+# What it says is in its memory.
+TIMEOUT_S = 5.0
 
 
 async def fetch_record(
@@ -23,8 +25,9 @@ async def fetch_record(
         if attempt:
             await asyncio.sleep(PAUSE_S)
         try:
-            answer = await http.get(url)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await http.get(url)
+        except (httpx.HTTPError, TimeoutError) as error:
             return record, f"no answer from {url}: {error or type(error).__name__}"
         record, missing = _read(answer)
         if record is not None and record.get("ended"):

@@ -3,6 +3,7 @@
 Source: twilio.com/docs/voice/twiml/stream, .../docs/usage/security (signatures).
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -69,8 +70,9 @@ async def ask(http: httpx.AsyncClient, plan: CallPlan, call_sid: str) -> ToStrea
         headers["X-Twilio-Signature"] = signature(plan.auth_token, public, form)
     url = plan.server_url.rstrip("/") + WEBHOOK_PATH
     try:
-        answer = await http.post(url, data=form, headers=headers)
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(WEBHOOK_TIMEOUT_S):
+            answer = await http.post(url, data=form, headers=headers)
+    except (httpx.HTTPError, TimeoutError) as error:
         raise PeerError(f"no answer from {url}: {error or type(error).__name__}") from error
     if answer.status_code != httpx.codes.OK:
         raise PeerError(

@@ -1,7 +1,8 @@
-"""What a call needs of its providers. An adapter satisfies these by shape; nothing inherits from them.
+"""What a call needs of its providers. An adapter satisfies these by shape; nothing inherits from
+them.
 
-Each `open` is entered once a call and left with it: a stream that is not entered cannot leak. All failures
-surface as `ProviderError` with the stage in it; adapters bound every wait on their peer.
+Each `open` is entered once a call and left with it: a stream that is not entered cannot leak. All
+failures surface as `ProviderError` with the stage in it; adapters bound every wait on their peer.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,7 +35,8 @@ class SpeechStream(Protocol):
         """Give the recogniser a stretch of audio in its `input_format`, never empty."""
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
-        """Yield what is heard until the stream ends; an end that we did not ask for raises ProviderError."""
+        """Yield what is heard until the stream ends; an end that we did not ask for raises
+        ProviderError."""
 
 
 class SpeechToText(Protocol):
@@ -82,17 +84,22 @@ ModelEvent: TypeAlias = TextDelta | ToolRequested
 class Dialogue(Protocol):
     """The language model's side of one call."""
 
-    def reply(self, turn: int, said: Sequence[Said]) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
+    def reply(
+        self, turn: int, said: Sequence[Said]
+    ) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
         """Ask for the next thing to say after all that was said. Leaving early aborts the request.
 
-        The iterator ends when the answer is complete, and raises ProviderError when it cannot be had.
-        After ToolRequested the caller runs the tools, adds their ToolCalled and ToolAnswered to `said`, and asks again.
+        The iterator ends when the answer is complete, and raises ProviderError when it cannot be
+        had. After ToolRequested the caller runs the tools, adds their ToolCalled and ToolAnswered
+        to `said`, and asks again.
         """
 
     async def settle(self, turn: int, said: Sequence[Said]) -> None:
-        """Make the service's own record of a spoken turn agree with `said`, where only what was heard stands.
+        """Make the service's own record of a spoken turn agree with `said`, where only what was
+        heard stands.
 
-        Called off the critical path once a turn of ours is over. Never raises; a later `reply` waits for it.
+        Called off the critical path once a turn of ours is over. Never raises; a later `reply`
+        waits for it.
         """
 
 
@@ -117,7 +124,8 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class SpokenTo:
-    """All audio so far speaks exactly the first `n_chars` characters of the text sent to this utterance."""
+    """All audio so far speaks exactly the first `n_chars` characters of the text sent to this
+    utterance."""
 
     n_chars: int
 
@@ -129,7 +137,8 @@ class Utterance(Protocol):
     """One reply's text in, its voice out. Text and audio are handled by two tasks."""
 
     async def send(self, text: str) -> None:
-        """Give the next sentence or clause, with its trailing space; it may be spoken before more comes."""
+        """Give the next sentence or clause, with its trailing space; it may be spoken before more
+        comes."""
 
     async def finish(self) -> None:
         """Say that no more text comes; the iterator ends when all of it has been spoken."""
@@ -142,7 +151,8 @@ class Voice(Protocol):
     """A call's connection to a voice; one utterance at a time, one after another."""
 
     def utter(self) -> AbstractAsyncContextManager[Utterance]:
-        """Begin a reply. Leaving before its end drops what is unspoken: none of it reaches the next utterance."""
+        """Begin a reply. Leaving before its end drops what is unspoken: none of it reaches the next
+        utterance."""
 
 
 class TextToSpeech(Protocol):

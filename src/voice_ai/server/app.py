@@ -1,17 +1,22 @@
 """The composition root: one port, its routes, and what serves the calls behind it."""
 
 import asyncio
+import importlib.metadata
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import uvloop
+
 from voice_ai.agent import Agent
 from voice_ai.call.services import Services
 from voice_ai.errors import ProviderError
 from voice_ai.server.admission import Admission, Tokens
+from voice_ai.server.agents import load_agent
 from voice_ai.server.calls import Calls
-from voice_ai.server.front import Front, serve
+from voice_ai.server.front import Front
+from voice_ai.server.front import serve as listen
 from voice_ai.server.http import Request, Response, Routes
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.pages import Face, Pages
@@ -65,7 +70,7 @@ class App:
         routes = Routes()
         routes.add("/incoming-call", GET=self._incoming_call, POST=self._incoming_call)
         routes.add_websocket(STREAM_PATH, self._calls.serve, check=self._webhook.check_stream)
-        async with serve(Front(routes), self._settings.host, self._settings.port) as bound:
+        async with listen(Front(routes), self._settings.host, self._settings.port) as bound:
             self.url = local_url(bound.host, bound.port)
             self._webhook.bind(bound.host, bound.port)
             Pages(self.face, self._calls, self._readiness, self._metrics).add_to(routes)
@@ -104,6 +109,19 @@ class App:
     async def _incoming_call(self, request: Request) -> Response:
         await self._readiness.get(WEBHOOK_PATIENCE_S)
         return await self._webhook.incoming_call(request)
+
+
+def serve(settings: Settings) -> int:
+    """Answer the phone until a signal; returns the exit code.
+
+    Raises:
+        UsageError, ProviderError: as `run`.
+    """
+    agent = load_agent(settings.agent)
+    print(f"voice_ai {importlib.metadata.version('voice_ai')}", flush=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=settings.debug) as runner:
+        runner.run(run(settings, agent, lambda line: print(line, flush=True)))
+    return 0
 
 
 async def run(settings: Settings, agent: Agent, tell: Callable[[str], None]) -> None:

@@ -1,4 +1,5 @@
-"""The media streams' endpoint: from a handshake to the end of the call, whatever happens in between."""
+"""The media streams' endpoint: from a handshake to the end of the call, whatever happens in
+between."""
 
 import logging
 import time
@@ -20,13 +21,15 @@ from voice_ai.wire.twilio import Start
 
 logger = logging.getLogger(__name__)
 
-# Calls that `/api/calls` shows; the oldest is forgotten. A call's record is a few kilobytes of text.
+# Calls that `/api/calls` shows; the oldest is forgotten. A call's record is a few kilobytes of
+# text.
 KEPT = 200
 # RFC 6455 section 7.4.1: 1011 an error of ours, 1013 try again later.
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # Octets of a close frame's reason (RFC 6455 section 5.5: 125 with the code).
 REASON_OCTETS = 123
+
 
 class Calls:
     """Every call of this server that is under way or was lately."""
@@ -48,7 +51,8 @@ class Calls:
         return next((record for record in self.records() if record.call.call_sid == call_sid), None)
 
     async def serve(self, socket: ServerConnection, request: Request) -> None:
-        """Hold a call over a media stream; raises nothing, and closes the socket with the code that fits."""
+        """Hold a call over a media stream; raises nothing, and closes the socket with the code that
+        fits."""
         call_sid = "unknown"
         code, reason = 1000, ""
         try:

@@ -1,23 +1,14 @@
 """The command line: `python -m server` serves, `python -m server call FILE.wav` places a call."""
 
-import asyncio
-import importlib.metadata
+import importlib
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-import uvloop
 
-from voice_ai.codec import ulaw_encode
 from voice_ai.errors import PeerError, UsageError
-from voice_ai.phone import tones
-from voice_ai.phone.recording import read_recording, write_stereo
-from voice_ai.phone.report import as_json, as_text
-from voice_ai.server.agents import load_agent
-from voice_ai.server.app import run
-from voice_ai.server.placing import place
 from voice_ai.server.settings import Settings, load_settings
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,54 +19,45 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 @cli.callback(invoke_without_command=True)
 def serve(context: typer.Context) -> None:
     """Answer the phone: settings come from the environment and from `.env` (see the README)."""
-    if context.invoked_subcommand is not None:
-        return
-    try:
-        settings = load_settings()
-        _log(settings)
-        agent = load_agent(settings.agent)
-        print(f"voice_ai {importlib.metadata.version('voice_ai')}", flush=True)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=settings.debug) as runner:
-            runner.run(run(settings, agent, lambda line: print(line, flush=True)))
-    except UsageError as error:
-        _fail(error, 2)
-    except PeerError as error:
-        _fail(error, 1)
+    if context.invoked_subcommand is None:
+        _run("voice_ai.server.app", "serve")
 
 
 @cli.command()
 def call(
-    files: Annotated[list[Path] | None, typer.Argument(help="Recordings, one a turn.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings, one turn each.", show_default=False)
+    ] = None,
     text: Annotated[
         list[str] | None,
         typer.Option(help="Typed words for a turn, as tones that a fake recogniser reads."),
     ] = None,
     server: Annotated[
-        str, typer.Option(help="The server's URL; by default the running one, or one of our own.")
+        str, typer.Option(help="The server's URL; else the running one, or one started for this.")
     ] = "",
-    wav: Annotated[Path, typer.Option(help="Where to write what was said and heard.")] = Path("call.wav"),
+    wav: Annotated[Path, typer.Option(help="Where to write both sides, as heard.")] = Path(
+        "call.wav"
+    ),
     barge_in_ms: Annotated[
         float | None, typer.Option(help="Interrupt a reply so long after its first sound.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
-    """Place a call with recorded voices, as Twilio would; print what was said and how long it took."""
+    """Place a call with recorded voices, as Twilio would; print what was said and the latencies."""
+    options = {"server": server, "wav": wav, "barge_in_ms": barge_in_ms, "json": json}
+    _run("voice_ai.server.placing", "call", files or [], text or [], **options)
+
+
+def _run(module: str, name: str, *args: Any, **options: Any) -> None:
+    """Run a command. Its module is imported now: to serve needs nothing of what calling needs."""
     try:
         settings = load_settings()
-        utterances = [read_recording(file) for file in files or []]
-        utterances += [ulaw_encode(tones.encode(words)) for words in text or []]
-        if not utterances:
-            raise UsageError("0 turns to speak, at least 1 is needed: name a WAV file or give --text")
-        result = asyncio.run(place(settings, utterances, server, barge_in_ms))
-        if not result.refused:
-            write_stereo(wav, result.said, result.heard)
-            result.wav = str(wav)
+        _log(settings)
+        raise SystemExit(getattr(importlib.import_module(module), name)(settings, *args, **options))
     except (UsageError, OSError) as error:
         _fail(error, 2)
     except PeerError as error:
         _fail(error, 1)
-    print(as_json(result) if json else as_text(result))
-    raise SystemExit(1 if result.refused or result.violations else 0)
 
 
 def _log(settings: Settings) -> None:

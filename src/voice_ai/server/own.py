@@ -50,15 +50,19 @@ async def _until_ready(process: asyncio.subprocess.Process, log: Path) -> str:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 while process.returncode is None:
-                    listening = LISTENING.search(log.read_text(errors="replace"))
+                    listening = LISTENING.search(_said(log))
                     if listening and await is_ready(http, listening[1]):
                         return listening[1]
                     await asyncio.sleep(POLL_S)
             what = f"ended with {process.returncode}"
         except TimeoutError:
             pass
-    said = log.read_text(errors="replace").splitlines()[-TAIL:]
+    said = _said(log).splitlines()[-TAIL:]
     raise PeerError("\n".join([f"the server for this call {what}; it said:", *said]))
+
+
+def _said(log: Path) -> str:
+    return log.read_text(errors="replace")
 
 
 async def is_ready(http: httpx.AsyncClient, url: str) -> bool:

@@ -13,7 +13,8 @@ from voice_ai.server.http import Request, Response, Routes, plain
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
 
-# A tunnel or a proxy on this machine connects from the loopback too; these tell that it speaks for another.
+# A tunnel or a proxy on this machine connects from the loopback too; these tell that it speaks for
+# another.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 PAGE = """<!doctype html>
@@ -38,9 +39,12 @@ class Face:
 
 
 class Pages:
-    """The routes for people and probes. Those that show what callers say are for this machine only."""
+    """The routes for people and probes. Those that show what callers say are for this machine
+    only."""
 
-    def __init__(self, face: Face, calls: Calls, readiness: Readiness[Services], metrics: Metrics) -> None:
+    def __init__(
+        self, face: Face, calls: Calls, readiness: Readiness[Services], metrics: Metrics
+    ) -> None:
         self._face = face
         self._calls = calls
         self._readiness = readiness
@@ -110,7 +114,8 @@ NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "
 def from_this_machine(request: Request) -> bool:
     """Whether a request comes from this machine for this machine.
 
-    The `Host` is looked at as well: what a page of another site sends from this machine's browser, under a
+    The `Host` is looked at as well: what a page of another site sends from this machine's browser,
+        under a
     name that resolves to the loopback, is not ours.
     """
     if any(name in request.headers for name in FORWARDED):

@@ -1,17 +1,54 @@
 """Placing a call from the command line: to the server that runs, or to one started for it."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 
+from voice_ai.codec import ulaw_encode
+from voice_ai.errors import UsageError
+from voice_ai.phone import tones
 from voice_ai.phone.caller import place_call
 from voice_ai.phone.plan import CallPlan, CallResult, Progress
-from voice_ai.phone.report import progress_line
+from voice_ai.phone.recording import read_recording, write_stereo
+from voice_ai.phone.report import as_json, as_text, progress_line
 from voice_ai.server.own import is_ready, own_server
 from voice_ai.server.settings import Settings
 from voice_ai.server.webhook import local_url
+
+
+def call(
+    settings: Settings,
+    files: Sequence[Path],
+    text: Sequence[str],
+    *,
+    server: str,
+    wav: Path,
+    barge_in_ms: float | None,
+    json: bool,
+) -> int:
+    """Place a call that says these recordings and then these words, and print what came of it.
+
+    Returns:
+        The exit code: 0, or 1 for a call that was refused or that broke the protocol.
+
+    Raises:
+        UsageError: a file is no recording, or the WAV cannot be written.
+        PeerError: the call could not be put through.
+    """
+    utterances = [read_recording(file) for file in files]
+    utterances += [ulaw_encode(tones.encode(words)) for words in text]
+    if not utterances:
+        raise UsageError("0 turns to speak, at least 1 is needed: name a WAV file or give --text")
+    result = asyncio.run(place(settings, utterances, server, barge_in_ms))
+    if not result.refused:
+        write_stereo(wav, result.said, result.heard)
+        result.wav = str(wav)
+    print(as_json(result) if json else as_text(result))
+    return 1 if result.refused or result.violations else 0
 
 
 async def place(

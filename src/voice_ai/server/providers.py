@@ -1,4 +1,5 @@
-"""From settings to services: the only place that names an adapter. Each is imported when it is chosen."""
+"""From settings to services: the only place that names an adapter. Each is imported when it is
+chosen."""
 
 import asyncio
 import gc
@@ -18,7 +19,8 @@ from voice_ai.server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Two cores carry so many local calls at once (DESIGN section 4); the rest hear that the lines are busy.
+# Two cores carry so many local calls at once (DESIGN section 4); the rest hear that the lines are
+# busy.
 LOCAL_CALLS = 8
 # The vendors' own limits for a new account: Flux 50 streams, Aura 40 (WIRE 2.1).
 REMOTE_CALLS = 40
@@ -58,7 +60,8 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
         phrases = await make_phrases(agent, tts)
-        # A full collection with both SDKs loaded stops the loop for 56 ms, after the freeze 0.007 (DESIGN 1).
+        # A full collection with both SDKs loaded stops the loop for 56 ms, after the freeze 0.007
+        # (DESIGN 1).
         gc.collect()
         gc.freeze()
         yield Services(agent, ToolBox(agent.tools), stt, llm, tts, phrases)
@@ -99,7 +102,9 @@ async def _flux(settings: Settings, agent: Agent) -> SpeechToText:
 async def _aura(settings: Settings, agent: Agent) -> TextToSpeech:
     aura = await _load("voice_ai.providers.deepgram.aura")
     voice = {"model": agent.voice} if agent.voice else {}
-    made: TextToSpeech = aura.AuraTextToSpeech(*_deepgram(settings), audio=settings.tts_audio, **voice)
+    made: TextToSpeech = aura.AuraTextToSpeech(
+        *_deepgram(settings), audio=settings.tts_audio, **voice
+    )
     return made
 
 

@@ -1,4 +1,5 @@
-"""Whether the server takes calls yet: it listens at once and loads its models and voices meanwhile."""
+"""Whether the server takes calls yet: it listens at once and loads its models and voices
+meanwhile."""
 
 import asyncio
 from typing import Generic, TypeVar

@@ -1,4 +1,5 @@
-"""Twilio's media stream as a call's line, and the call that comes over it from the handshake to the close."""
+"""Twilio's media stream as a call's line, and the call that comes over it from the handshake to the
+close."""
 
 import asyncio
 import logging
@@ -14,7 +15,8 @@ from voice_ai.wire import twilio
 
 logger = logging.getLogger(__name__)
 
-# Seconds for `connected` and `start`; Twilio sends both at once. Nothing is dialled for a stranger before.
+# Seconds for `connected` and `start`; Twilio sends both at once. Nothing is dialled for a stranger
+# before.
 START_TIMEOUT_S = 3.0
 # Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
 # bolna allows 5 s too (FIELD 1a, "half-dead socket").
@@ -81,7 +83,8 @@ class TwilioLine:
         await self._send(twilio.clear(self._sid))
 
     async def hang_up(self) -> None:
-        """Close the stream: Twilio goes on after `<Connect>`, where nothing is, so the call ends."""
+        """Close the stream: Twilio goes on after `<Connect>`, where nothing is, so the call
+        ends."""
         await self._socket.close()
 
     async def _send(self, text: str) -> None:

@@ -1,4 +1,5 @@
-"""What the turn machine wants done. Each names the turn that it is about; the shell does it and decides nothing."""
+"""What the turn machine wants done. Each names the turn that it is about; the shell does it and
+decides nothing."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -32,7 +33,8 @@ class CancelReply:
 
 @dataclass(frozen=True, slots=True)
 class ClearPlayout:
-    """Empty the far end's buffer: what was sent of this turn and not yet played shall not be heard."""
+    """Empty the far end's buffer: what was sent of this turn and not yet played shall not be
+    heard."""
 
     turn: int
 
@@ -47,7 +49,8 @@ class KeepCaller:
 
 @dataclass(frozen=True, slots=True)
 class KeepHeard:
-    """Write what the caller has heard of this turn of ours into the history; `complete` if it was played out."""
+    """Write what the caller has heard of this turn of ours into the history; `complete` if it was
+    played out."""
 
     turn: int
     complete: bool

@@ -1,7 +1,7 @@
 """What happened on a call, told to the turn machine, and what both sides said.
 
-Two counts: `turn` is the machine's own number of a side's right to speak, from 1 (0 before the first);
-`stream_turn` is the speech recogniser's count of the caller's turns, from 1.
+Two counts: `turn` is the machine's own number of a side's right to speak, from 1 (0 before the
+first); `stream_turn` is the speech recogniser's count of the caller's turns, from 1.
 All are plain values: no clock, no socket.
 """
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from voice_ai.errors import Stage
-
 
 # What the line tells.
 
@@ -74,8 +73,8 @@ class TurnResumed:
 class EndOfTurn:
     """The caller's turn is over.
 
-    `speech_end_ms` is where the caller's speech ended and `decided_ms` how much audio had been heard when
-    the turn was judged over, both as positions in the audio sent to the recogniser.
+    `speech_end_ms` is where the caller's speech ended and `decided_ms` how much audio had been
+    heard when the turn was judged over, both as positions in the audio sent to the recogniser.
     """
 
     stream_turn: int
@@ -96,7 +95,8 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplySent:
-    """The whole reply is on the wire with its last mark; `remaining_ms` of it are still to be played.
+    """The whole reply is on the wire with its last mark; `remaining_ms` of it are still to be
+    played.
 
     A reply that had nothing to say ends with `n_ms` 0 and no ReplyStarted before it.
     """
@@ -122,7 +122,8 @@ class HangUpAsked:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFailed:
-    """A service failed; `turn` is the reply it was working on, 0 for the recogniser, which serves them all."""
+    """A service failed; `turn` is the reply it was working on, 0 for the recogniser, which serves
+    them all."""
 
     turn: int
     stage: Stage

@@ -23,20 +23,12 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A recognised word; its times count from the first audio of the stream."""
-
-    text: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class TurnInfo:
     """The state of a turn.
 
     `event` is Update, StartOfTurn, EagerEndOfTurn, TurnResumed, EndOfTurn or newer. `turn_index`
-    counts from 0. The window is what has been heard of this turn, from the stream's start.
+    counts from 0. Times count from the stream's first audio: the window is what has been heard of
+    this turn, `speech_end_s` is where its last word ends, None without words.
     """
 
     event: str
@@ -44,7 +36,7 @@ class TurnInfo:
     window_start_s: float
     window_end_s: float
     transcript: str
-    words: tuple[Word, ...]
+    speech_end_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +72,7 @@ def parse_flux(data: str | bytes) -> FluxMessage:
         ProtocolError: not a JSON object, or a TurnInfo without its event, turn, window, or readable
             words.
 
-    Cost: 3 us for an Update of five words, where the SDK's own parse takes 143.
+    Cost: 4 us for an Update of five words, where the SDK's own parse takes 100.
     """
     fields = _object(data)
     match fields.get("type"):
@@ -114,18 +106,18 @@ def _turn_info(fields: dict[str, Any]) -> TurnInfo:
         _needed(fields, "audio_window_start", float),
         _needed(fields, "audio_window_end", float),
         _maybe(fields, "transcript", str) or "",
-        tuple(map(_word, _maybe(fields, "words", list) or ())),
+        _speech_end_s(_maybe(fields, "words", list)),
     )
 
 
-def _word(fields: object) -> Word:
-    if not isinstance(fields, dict):
-        raise ProtocolError(
-            f"Flux sent a {type(fields).__name__} among the words, needed an object"
-        )
-    return Word(
-        _text(fields, "word"), _needed(fields, "start", float), _needed(fields, "end", float)
-    )
+def _speech_end_s(words: list[Any] | None) -> float | None:
+    """Return where the last word ends; the others are not looked at."""
+    if not words:
+        return None
+    if not isinstance(words[-1], dict):
+        kind = type(words[-1]).__name__
+        raise ProtocolError(f"Flux sent a {kind} among the words, needed an object")
+    return float(_needed(words[-1], "end", float))
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

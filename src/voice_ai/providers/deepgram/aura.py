@@ -137,9 +137,8 @@ class AuraUtterance:
         self._n_given = 0  # characters; of them the service holds `_n_unflushed` without a flush
         self._n_unflushed = 0
         self._n_spoken = 0
-        self._flushes: deque[int] = (
-            deque()
-        )  # characters before each Flush that is not answered; at most 18
+        # Characters before each Flush that is not answered yet; at most MAX_FLUSHES and the last.
+        self._flushes: deque[int] = deque()
         self._warned = False
         self._has_sound = False  # since the last Flushed
 
@@ -204,11 +203,11 @@ class AuraUtterance:
         """Send a piece; a socket that died unseen since the last utterance is replaced once."""
         if not any(map(str.isalnum, piece)):
             return  # the service answers nothing to what has no sound
-        if (
-            self._n_unflushed + len(piece) > MAX_SPEAK_CHARS
-            and self._socket.n_flushes < MAX_FLUSHES
-        ):
+        is_too_much = self._n_unflushed + len(piece) > MAX_SPEAK_CHARS
+        if is_too_much and self._socket.n_flushes < MAX_FLUSHES:
             await self._flush()
+        # Counted first: a send that is cancelled may have gone out, and then needs a Clear.
+        self._n_unflushed += len(piece)
         try:
             await self._socket.speak(piece)
         except ProviderError:
@@ -216,7 +215,6 @@ class AuraUtterance:
                 raise
             self._socket = await self._redial()
             await self._socket.speak(piece)
-        self._n_unflushed += len(piece)
         self._began.set()
 
     def _may_flush(self) -> bool:

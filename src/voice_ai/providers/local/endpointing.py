@@ -1,9 +1,9 @@
-"""When a caller starts and stops speaking, judged from speech probabilities alone: no audio, no clock.
+"""When a caller starts and stops speaking, from speech probabilities alone: no audio, no clock.
 
-One probability a hop of 32 ms. A turn begins when three of the last four hops are speech, so that a click or
-a cough of two hops is none; it begins at the first of them. It ends when `silence_ms` have passed without
-speech. Before that, a `Paused` tells that it will probably end, so that recognition can begin: its result is
-ready, most of the time, when the turn is over.
+One probability a hop of 32 ms. A turn begins when three of the last four hops are speech, so that a
+click or a cough of two hops is none; it begins at the first of them. It ends when `silence_ms` have
+passed without speech. Before that, a `Paused` tells that it will probably end, so that recognition
+can begin: its result is ready, most of the time, when the turn is over.
 
     idle     --3 of 4 hops are speech-->     Began     speaking
     speaking --early_ms of silence-->        Paused    paused
@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 HOP_MS = 32
 
-# Silero's own defaults (its get_speech_timestamps): speech above 0.5; once there, until below 0.5 - 0.15.
+# Silero's defaults (get_speech_timestamps): speech above 0.5; once there, until below 0.5 - 0.15.
 SPEECH = 0.5
 STILL_SPEECH = 0.35
 
@@ -50,7 +50,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The turn is over: speech from the hop `first` to before `end`; judged so after `decided` hops."""
+    """The turn is over: speech from hop `first` to before `end`; judged so after `decided` hops."""
 
     first: int
     end: int

@@ -1,9 +1,10 @@
 """Speech to text with no network: Silero says when the caller speaks, Whisper what.
 
-A stream has no task of its own. Sending puts audio aside; iterating takes it, has workers judge and recognise
-it, and yields the events in their order. What the caller says while an utterance is still being recognised is
-kept and judged after it, so that StartOfTurn n+1 always follows EndOfTurn n: a caller who goes on within that
-tenth of a second has two turns, of which the second interrupts our reply to the first.
+A stream has no task of its own. Sending puts audio aside; iterating takes it, has workers judge and
+recognise it, and yields the events in their order. What the caller says while an utterance is still
+being recognised is kept and judged after it, so that StartOfTurn n+1 always follows EndOfTurn n: a
+caller who goes on within that tenth of a second has two turns, of which the second interrupts our
+reply to the first.
 """
 
 import asyncio
@@ -33,13 +34,13 @@ from voice_ai.providers.local.workers import Workers
 from voice_ai.providers.protocols import CallInfo, SpeechStream
 from voice_ai.turn.events import EndOfTurn, SpeechEvent, StartOfTurn
 
-# Octets of audio not yet judged: 30 s. Filled only when the processor cannot keep up; then `send` waits.
+# Octets of audio not yet judged: 30 s. Full only when the processor cannot keep up; `send` waits.
 MAX_WAITING = 30_000 * PCM16_8K.n_octets_per_ms
 
 # Hops judged by one job (a second of audio, 8 ms): one late call must not keep the others waiting.
 MAX_HOPS = 32
 
-# Audio before the first hop of speech that Whisper gets too: soft beginnings (f, s, h) are not yet speech.
+# Audio before the first hop of speech that Whisper gets too: soft beginnings (f, h) are not speech.
 PREROLL_HOPS = 300 // HOP_MS
 
 # Audio after the last hop of speech, all of it there when a pause has lasted long enough to be one.
@@ -53,7 +54,8 @@ class LocalSpeechToText:
     """A recogniser on this machine. Construct it, `load` it in a thread, `close` it in the end.
 
     Args:
-        model: a folder with a converted Whisper model, or its name for faster-whisper; None takes tiny.en.
+        model: a folder with a converted Whisper model, or its name for faster-whisper; None takes
+            tiny.en from its package.
         silence_ms: how long the caller must be silent for a turn to be over.
 
     Raises:

@@ -34,7 +34,7 @@ class LocalModels:
         return self._ready
 
     def load(self) -> None:
-        """Load and warm up, in two threads side by side. Blocks for a second or two: call it in a thread.
+        """Load and warm up, both side by side. Blocks for a second or two: call it in a thread.
 
         Raises:
             UsageError: a model that was asked for cannot be used, or a package is missing.

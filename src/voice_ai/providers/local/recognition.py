@@ -1,4 +1,4 @@
-"""What was said in a stretch of phone speech: Whisper by ctranslate2, in windows no longer than needed.
+"""What was said in a stretch of phone speech: Whisper, in windows no longer than needed.
 
 Whisper was trained on windows of 30 s and its encoder costs as much for a word as for all of
 them. Here it sees 12 s, or the speech and a second: a quarter of the cost. Shorter ones make it
@@ -57,8 +57,8 @@ class Recogniser:
     """A Whisper model, shared by all calls. Constructing loads it: about half a second.
 
     Args:
-        model: a folder with a converted model, or a model's name for faster-whisper, which may download it;
-            None takes tiny.en from the package, checked by its hash.
+        model: a folder with a converted model, or a model's name for faster-whisper, which may
+            download it; None takes tiny.en from the package, checked by its hash.
         n_workers: how many recognitions run at once, each on a thread of its caller's.
 
     Raises:
@@ -80,7 +80,7 @@ class Recogniser:
 
         Cost: 0.17 CPU seconds for up to 11 s of speech; releases the GIL for most of it.
         """
-        audio = np.frombuffer(pcm16, "<i2").astype(np.float32) / 32768
+        audio: Samples = np.frombuffer(pcm16, "<i2").astype(np.float32) / np.float32(32768)
         if not len(audio):
             return ""
         wide: Samples = soxr.resample(louder(audio), 8000, RATE_HZ)
@@ -152,7 +152,7 @@ def repeats(text: str) -> bool:
 
 
 def spoken(text: str) -> str:
-    """Return a transcript without Whisper's asides, as [BLANK_AUDIO] or (music); empty if no word is left."""
+    """Return a transcript without asides as [BLANK_AUDIO] or (music); empty if no word is left."""
     words = " ".join(_ASIDE.sub(" ", text).split())
     return words if any(letter.isalnum() for letter in words) else ""
 

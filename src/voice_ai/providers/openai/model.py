@@ -66,6 +66,8 @@ class OpenAILanguageModel:
     ) -> None:
         if not api_key or not model:
             raise UsageError("OpenAI needs an API key and a model's name; one of them is empty")
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise UsageError("the OpenAI API key holds characters that no header can carry")
         if history not in ("conversation", "local"):
             raise UsageError(f"unknown history {history!r}; known are conversation, local")
         self.history: History = history
@@ -74,7 +76,7 @@ class OpenAILanguageModel:
         self._settings = AnswerSettings(model, reasoning_effort, verbosity, max_output_tokens)
         self._timeout_s = timeout_s
         self._delete_after_call = delete_after_call
-        self._group: asyncio.TaskGroup | None = None
+        self._service: Service | None = None
 
     async def __aenter__(self) -> Self:
         """Make the client; nothing is dialled yet."""
@@ -92,18 +94,12 @@ class OpenAILanguageModel:
             ),
         )
         self._service = Service(self._client, self._timeout_s)
-        self._group = await asyncio.TaskGroup().__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Close every connection. All calls have been left by now."""
-        group, self._group = self._group, None
-        try:
-            if group is not None:
-                # Without the error: its tasks never fail, and it shall not be wrapped in a group.
-                await group.__aexit__(None, None, None)
-        finally:
-            await self._client.close()
+        self._service = None
+        await self._client.close()
 
     async def warm(self) -> None:
         """Do the SDK's lazy imports now, without a network call; up to a second of work."""
@@ -128,18 +124,20 @@ class OpenAILanguageModel:
         self, call: CallInfo, instructions: str, tools: Sequence[ToolSpec]
     ) -> AsyncIterator[Dialogue]:
         """Enter one call; its conversation is created meanwhile, so a greeting need not wait."""
-        if self._group is None:
+        if self._service is None:
             raise UsageError("enter the language model before a call is opened on it")
         body = self._settings.body(instructions, tools)
         if self.history == "local":
             yield LocalDialogue(self._service, body)
             return
         dialogue = ConversationDialogue(self._service, body, call.call_sid)
-        begun = self._group.create_task(dialogue.begin())
+        group = await asyncio.TaskGroup().__aenter__()
+        begun = group.create_task(dialogue.begin())
         try:
             yield dialogue
         finally:
             if self._delete_after_call:
                 await dialogue.forget()
             begun.cancel()
-            await asyncio.wait([begun])
+            # Without the call's own error, which shall come out as it is and not in a group.
+            await group.__aexit__(None, None, None)

@@ -36,7 +36,9 @@ class Service:
         """Ask for a response, closed with the stack; also tell whether the SDK had to ask twice."""
         create: Any = self._client.responses.with_streaming_response.create
         options = {"stream": True, "stream_options": {"include_obfuscation": False}}
-        response = await stack.enter_async_context(create(**body, **options))
+        # Twice, for the SDK asks again once; unbounded, it would wait out a Retry-After of 60 s.
+        async with asyncio.timeout(2 * self._stall_s):
+            response = await stack.enter_async_context(create(**body, **options))
         return AnswerStream(response.iter_bytes(), self._stall_s), response.retries_taken > 0
 
     async def create_conversation(self, items: Sequence[InputItem]) -> str:
