@@ -25,11 +25,11 @@ test: style types pure tests  ## All that must hold
 style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint --max-line-length=110 ext
+	$(BIN)/cython-lint --max-line-length=100 ext
 
 types: $(VENV)/.dev
 	$(BIN)/mypy --strict src
-	$(BIN)/python -m mypy.stubtest voice_ai.codec._g711 voice_ai.codec._fir
+	MYPYPATH=src $(BIN)/python -m mypy.stubtest voice_ai.codec._door voice_ai.codec._fir voice_ai.codec._g711
 
 pure: $(VENV)/.dev       ## The leaves, each line and branch of them by their own tests alone
 	$(BIN)/python -m pytest -q tests/codec tests/wire tests/turn \

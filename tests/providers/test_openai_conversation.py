@@ -495,9 +495,9 @@ async def test_a_conversation_that_stays_locked_is_replaced(impatient):
 
 
 async def test_a_reply_does_not_wait_for_ever_for_another(monkeypatch):
-    monkeypatch.setattr(conversation, "PREPARE_S", 0.01)
     async with FakeOpenAI(first_token_s=60.0) as fake, talking(fake) as talk:
         talk.caller("Hello.")
         async with talk.dialogue.reply(talk.turn, tuple(talk.said)):
+            monkeypatch.setattr(conversation, "PREPARE_S", 0.01)
             with pytest.raises(ProviderError, match="busy"):
                 await talk.ask()

@@ -67,7 +67,7 @@ async def test_a_limit_that_passes_at_once_is_not_noticed(history):
 
 
 async def test_a_service_that_wants_us_to_come_back_later(history):
-    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.05) as talk:
+    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.3) as talk:
         fake.fail("status", status=429, retry_after="50")
         talk.caller("Hello.")
         error = await failure_of(talk)
@@ -188,7 +188,7 @@ async def test_an_event_that_cannot_be_read(told_to_fail):
 
 @pytest.mark.parametrize("after_deltas", [0, 2])
 async def test_a_service_that_falls_silent(history, after_deltas):
-    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.1) as talk:
+    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.3) as talk:
         fake.fail("stall", after_deltas=after_deltas)
         talk.caller("Hello.")
         error = await failure_of(talk)
@@ -198,7 +198,7 @@ async def test_a_service_that_falls_silent(history, after_deltas):
 
 
 async def test_a_service_that_does_not_even_begin(history):
-    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.05) as talk:
+    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.3) as talk:
         fake.fail("mute")
         talk.caller("Hello.")
         error = await failure_of(talk)

@@ -167,6 +167,21 @@ async def test_what_is_pipelined_behind_a_slow_request_is_not_read_without_bound
 
 
 @on_both_loops
+async def test_reading_goes_on_when_what_waited_has_been_answered():
+    endpoints, served = front()
+    post = b"POST /hello" + HEADERS + b"Content-Length: 60000\r\n\r\n" + b"b" * 60_000
+    async with serve(served, "127.0.0.1", 0) as bound:
+        talking = asyncio.create_task(
+            ask(bound.port, GET.replace(b"hello", b"hold"), post * 4, post * 4, LAST)
+        )
+        await endpoints.entered.wait()
+        (connection,) = served.connections
+        await until(lambda: len(connection._reader) > 64 * 1024)
+        endpoints.held.set()
+        assert [answer.status for answer in await talking] == [200] * 10
+
+
+@on_both_loops
 async def test_octet_by_octet_and_chunked():
     _, served = front()
     chunked = (
@@ -283,7 +298,7 @@ async def test_while_draining_only_probes_are_served():
 
 
 @on_both_loops
-async def test_leaving_finishes_the_request_at_hand_and_lets_idle_clients_go():
+async def test_leaving_finishes_the_request_at_hand_and_lets_idle_clients_go(caplog):
     endpoints, served = front()
     async with serve(served, "127.0.0.1", 0) as bound:
         idle = asyncio.create_task(talk(bound.port, GET))
@@ -293,7 +308,7 @@ async def test_leaving_finishes_the_request_at_hand_and_lets_idle_clients_go():
         asyncio.get_running_loop().call_later(0.05, endpoints.held.set)
     (answer,) = answers(await busy)
     assert answer.body == b"held\n" and answer.headers["Connection"] == "close"
-    assert len(answers(await idle)) == 1 and not served.connections
+    assert len(answers(await idle)) == 1 and not served.connections and not caplog.messages
 
 
 @on_both_loops

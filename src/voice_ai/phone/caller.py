@@ -162,7 +162,7 @@ class _Phone:
             return
         match command:
             case twilio.PlayMedia(payload):
-                self.conduct.media(self._now_ms(), was_empty=not self._buffer.n_octets)
+                self.conduct.media(self._now_ms())
                 if n_lost := self._buffer.media(payload):
                     self.conduct.note(
                         self._now_ms(), f"31931: the buffer is full, {n_lost} octets are lost"

@@ -6,8 +6,8 @@ reply has been played out, says the next, and hangs up after the last reply:
 
     greeting -> speaking -> listening -> speaking -> ... -> listening -> (hang up)
 
-A reply is sound that begins on an empty buffer after the caller's speech has ended; what began
-before, or was cleared, answers nothing. It is over when nothing has sounded for `quiet_ms`.
+A reply is sound that begins after the caller's speech has ended; what began before and goes on, or
+was cleared, answers nothing. It is over when nothing has sounded for `quiet_ms`.
 """
 
 from typing import Literal
@@ -83,19 +83,14 @@ class Conduct:
         if len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(f"{now_ms / 1000:.2f} s: {what}")
 
-    def media(self, now_ms: float, *, was_empty: bool) -> None:
-        """Audio came in; `was_empty` if nothing was left to be played before it."""
+    def media(self, now_ms: float) -> None:
+        """Audio came in: the greeting, a reply, or more of one."""
         if not self.turns:
             self.greeting_ms = now_ms if self.greeting_ms is None else self.greeting_ms
             return
         turn = self.turns[-1]
         goes_on = self._pause_ms is not None and self._pause_ms <= GAP_MS
-        if (
-            turn.speech_end_ms is not None
-            and turn.first_frame_ms is None
-            and was_empty
-            and not goes_on
-        ):
+        if turn.speech_end_ms is not None and turn.first_frame_ms is None and not goes_on:
             turn.first_frame_ms = now_ms
 
     def cleared(self) -> None:

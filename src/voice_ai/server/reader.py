@@ -180,12 +180,11 @@ class _Message:
         self._parser.feed_data("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def on_url(self, target: bytes) -> None:
-        if self.head is None:
-            self._target += target
+        self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head is None:  # trailers of a chunked body come here too: nobody reads them
-            self._fields.append((name.decode("latin-1"), value.decode("latin-1")))
+        # Trailers of a chunked body come here too, when the head is made: nobody reads them.
+        self._fields.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         if self.head is not None:

@@ -80,11 +80,16 @@ def answer_to(agent: Agent, heard: str) -> tuple[str, bool]:
 
 
 def filled(template: str, heard: str) -> str:
-    """Put the caller's words for `{heard}`, with a full stop where no punctuation follows."""
-    words = " ".join(heard.split()).rstrip(" .,;:!?")
+    """Put the caller's words for `{heard}`, with a stop of their own where no punctuation follows."""
+    said = " ".join(heard.split())
+    stop = said[-1] if said.endswith(("?", "!")) else "."
+    words = said.rstrip(" .,;:!?")
     words = words[:1].upper() + words[1:]
-    ended = re.sub(r"\{heard\}(?=\s|$)", lambda _: f"{words}.", template)
-    return ended.replace("{heard}", words)
+
+    def put(found: re.Match[str]) -> str:
+        return words if found[1] is None else f"{words}{stop}{found[1]}"
+
+    return re.sub(r"\{heard\}(\s|$)?", put, template)
 
 
 def _fits(answer: Answer, words: str) -> bool:
