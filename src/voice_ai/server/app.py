@@ -17,7 +17,7 @@ from voice_ai.server.agents import load_agent
 from voice_ai.server.calls import Calls
 from voice_ai.server.front import Front
 from voice_ai.server.front import serve as listen
-from voice_ai.server.http import Request, Response, Routes
+from voice_ai.server.http import Routes
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.pages import Face, Pages
 from voice_ai.server.providers import capacity, describe, open_services
@@ -51,6 +51,7 @@ class App:
             public_url=settings.public_url,
             auth_token=settings.twilio_auth_token,
             metrics=self._metrics,
+            until_ready=lambda: self._readiness.get(WEBHOOK_PATIENCE_S),
         )
         self._calls = Calls(self._readiness, self._webhook, self._metrics)
 
@@ -68,7 +69,8 @@ class App:
             UsageError: the port cannot be listened on.
         """
         routes = Routes()
-        routes.add("/incoming-call", GET=self._incoming_call, POST=self._incoming_call)
+        incoming_call = self._webhook.incoming_call
+        routes.add("/incoming-call", GET=incoming_call, POST=incoming_call)
         routes.add_websocket(STREAM_PATH, self._calls.serve, check=self._webhook.check_stream)
         async with listen(Front(routes), self._settings.host, self._settings.port) as bound:
             self.url = local_url(bound.host, bound.port)
@@ -105,10 +107,6 @@ class App:
     def _stop(self) -> None:
         self._admission.limit = 0
         self._readiness.unset("stopping")
-
-    async def _incoming_call(self, request: Request) -> Response:
-        await self._readiness.get(WEBHOOK_PATIENCE_S)
-        return await self._webhook.incoming_call(request)
 
 
 def serve(settings: Settings) -> int:

@@ -15,7 +15,7 @@ from voice_ai.providers.protocols import CallInfo
 from voice_ai.server.http import Request
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
-from voice_ai.server.stream import POLICY_VIOLATION, TwilioLine, read_start
+from voice_ai.server.stream import POLICY_VIOLATION, TwilioLine, close, read_start
 from voice_ai.server.webhook import Webhook
 from voice_ai.wire.twilio import Start
 
@@ -27,8 +27,6 @@ KEPT = 200
 # RFC 6455 section 7.4.1: 1011 an error of ours, 1013 try again later.
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
-# Octets of a close frame's reason (RFC 6455 section 5.5: 125 with the code).
-REASON_OCTETS = 123
 
 
 class Calls:
@@ -71,7 +69,7 @@ class Calls:
         except* Exception:  # the edge of a call: other calls go on
             code, reason = INTERNAL_ERROR, "an error of ours"
             logger.exception("call %s: ended by an error of ours", call_sid)
-        await socket.close(code, reason.encode()[:REASON_OCTETS].decode(errors="ignore"))
+        await close(socket, code, reason)
 
     async def _hold(self, socket: ServerConnection, start: Start) -> None:
         if not self._webhook.redeem(start.parameters.get("token", ""), start.call_sid):

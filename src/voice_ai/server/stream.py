@@ -21,6 +21,10 @@ START_TIMEOUT_S = 3.0
 # Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
 # bolna allows 5 s too (FIELD 1a, "half-dead socket").
 SEND_TIMEOUT_S = 5.0
+# Seconds for the closing handshake; the front's limit for it is 3.
+CLOSE_TIMEOUT_S = 4.0
+# Octets of a close frame's reason (RFC 6455 section 5.5: 125 with the code).
+REASON_OCTETS = 123
 # RFC 6455 section 7.4.1.
 UNSUPPORTED_DATA = 1003
 POLICY_VIOLATION = 1008
@@ -85,7 +89,7 @@ class TwilioLine:
     async def hang_up(self) -> None:
         """Close the stream: Twilio goes on after `<Connect>`, where nothing is, so the call
         ends."""
-        await self._socket.close()
+        await close(self._socket)
 
     async def _send(self, text: str) -> None:
         try:
@@ -95,6 +99,16 @@ class TwilioLine:
             raise PeerError(f"Twilio took no message for {SEND_TIMEOUT_S:g} s") from None
         except ConnectionClosed:
             return  # the reading side ends the call, and knows why
+
+
+async def close(socket: ServerConnection, code: int = 1000, reason: str = "") -> None:
+    """Close a websocket, by force if its peer does not read: `close` alone then waits for ever."""
+    octets = reason.encode()[:REASON_OCTETS]
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await socket.close(code, octets.decode(errors="ignore"))
+    except TimeoutError:
+        socket.transport.abort()
 
 
 async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:

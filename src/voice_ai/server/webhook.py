@@ -3,6 +3,7 @@
 import importlib
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,8 @@ from voice_ai.server.http import Request, Response, plain
 from voice_ai.server.metrics import Metrics, Refusal
 
 logger = logging.getLogger(__name__)
+
+UntilReady = Callable[[], Awaitable[object]]
 
 STREAM_PATH: Final = "/ws/twilio"
 # Twilio's are `CA` and 32 hexadecimal digits; other callers of this protocol may use shorter ones.
@@ -32,11 +35,12 @@ class Webhook:
 
     Args:
         tokens, admission: what each call is given; the media stream shows and uses them by
-        `redeem`. public_url: `https://host` as Twilio calls it. Without it the address of `bind`
-        stands for it;
-            a header never does.
+            `redeem`.
+        public_url: `https://host` as Twilio calls it. Without it the address of `bind` stands
+            for it; a header never does.
         auth_token: with it, every request must be signed; without it none is checked.
         metrics: told about refusals.
+        until_ready: awaited before a call that may come is answered.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class Webhook:
         public_url: str | None = None,
         auth_token: SecretStr | None = None,
         metrics: Metrics | None = None,
+        until_ready: UntilReady | None = None,
     ) -> None:
         self._tokens = tokens
         self._admission = admission
         self._base = public_url
         self._auth_token = auth_token
         self._metrics = metrics
+        self._until_ready = until_ready
         self._signatures: Any = None
 
     def bind(self, host: str, port: int) -> None:
@@ -80,6 +86,8 @@ class Webhook:
         call_sid = form.get("CallSid", "")
         if not CALL_SID.fullmatch(call_sid):
             return plain(400, "the parameter CallSid is missing or is none")
+        if self._until_ready is not None:
+            await self._until_ready()
         return self._twiml(self._base, call_sid, form)
 
     def check_stream(self, request: Request) -> Response | None:

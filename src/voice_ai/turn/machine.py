@@ -289,7 +289,7 @@ class TurnMachine:
                 self.phase = Phase.CLOSING
             case Phase.LISTENING, HangUpAsked():
                 return self._hang_up()
-            case (Phase.SPEAKING | Phase.CLOSING), _:
+            case ((Phase.SPEAKING | Phase.CLOSING), _):
                 return self._about_spoken(ours, event)
         return []
 

@@ -80,7 +80,7 @@ def answer_to(agent: Agent, heard: str) -> tuple[str, bool]:
 
 
 def filled(template: str, heard: str) -> str:
-    """Put the caller's words for `{heard}`, with a stop of their own where no punctuation follows."""
+    """Put the caller's words for `{heard}`, with a stop where no punctuation follows."""
     said = " ".join(heard.split())
     stop = said[-1] if said.endswith(("?", "!")) else "."
     words = said.rstrip(" .,;:!?")
