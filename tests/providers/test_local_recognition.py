@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 
 from voice_ai.providers.local.recognition import (
+    LEAD_SAMPLES,
     MAX_GAIN,
     MAX_PIECE_S,
     PEAK,
     RATE_HZ,
+    TRAIL_SAMPLES,
+    framed,
     louder,
     pieces,
     repeats,
@@ -16,7 +19,7 @@ LONGEST = int(MAX_PIECE_S * RATE_HZ)
 
 
 @pytest.mark.parametrize(
-    "nothing", ["", " ", "...", "[BLANK_AUDIO]", "(upbeat music)", "*sighs*", "♪♪"]
+    "nothing", ["", " ", "...", "[BLANK_AUDIO]", "(upbeat music)", "*sighs*", "♪♪", "ahhhhhhhh"]
 )
 def test_asides_are_no_words(nothing):
     assert spoken(nothing) == ""
@@ -48,6 +51,22 @@ def test_speech_is_raised_to_the_peak_and_never_lowered():
     assert np.isclose(np.abs(louder(np.array([0.3, -0.45], np.float32))).max(), PEAK)
     loud = np.array([1.0, -1.0], np.float32)
     assert np.array_equal(louder(loud), loud)
+
+
+def test_a_frame_of_nothing_or_of_one_sample():
+    assert not framed(np.zeros(100, np.float32)).any()
+    assert framed(np.ones(1, np.float32)).tolist() == [0.0] * LEAD_SAMPLES + [1.0] + [0.0] * (
+        TRAIL_SAMPLES - 1
+    )
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 700, 5000])
+@pytest.mark.parametrize("n_after", [0, 3, 5000])
+def test_a_frame_does_not_depend_on_where_speech_lies(n_before, n_after):
+    rng = np.random.default_rng(1)
+    speech = rng.standard_normal(3000).astype(np.float32)
+    audio = np.pad(speech, (n_before, n_after))
+    assert np.array_equal(framed(audio), framed(speech))
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, LONGEST])

@@ -40,8 +40,9 @@ MAX_WAITING = 30_000 * PCM16_8K.n_octets_per_ms
 # Hops judged by one job (a second of audio, 8 ms): one late call must not keep the others waiting.
 MAX_HOPS = 32
 
-# Audio before the first hop of speech that Whisper gets too: soft beginnings (f, h) are not speech.
-PREROLL_HOPS = 300 // HOP_MS
+# Audio before the first hop of speech that Whisper gets too: soft beginnings (f, h) are not noticed
+# at once, and before them it wants 300 ms.
+PREROLL_HOPS = 700 // HOP_MS
 
 # Audio after the last hop of speech, all of it there when a pause has lasted long enough to be one.
 TAIL_HOPS = EARLY_MS // HOP_MS
