@@ -25,7 +25,7 @@ test: style types pure tests  ## All that must hold
 style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint --max-line-length=100 ext
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint --max-line-length=100 ext
 
 types: $(VENV)/.dev
 	$(BIN)/mypy --strict src
@@ -67,8 +67,8 @@ $(VENV)/bin/python:
 $(VENV)/.run: requirements.lock $(BUILT) | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	touch $@
+	@touch $@
