@@ -3,8 +3,9 @@
 import asyncio
 import time
 
-import clock
 import pytest
+
+import clock
 
 
 def test_a_result_comes_back_at_once():

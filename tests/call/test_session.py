@@ -4,9 +4,9 @@ process."""
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import clock
 import pytest
 
+import clock
 from fakes.inproc import MS_PER_CHAR, FakeLine, FakeLlm, FakeStt, FakeTts, last_words
 from voice_ai import Agent, tool
 from voice_ai.call.record import CallRecord

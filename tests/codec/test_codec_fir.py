@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import halfband as reference
 
+from reference import halfband as reference
 from voice_ai.codec._fir import Downsample2, Upsample2
 from voice_ai.errors import UsageError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import g711 as reference
 
+from reference import g711 as reference
 from voice_ai.codec.g711 import ulaw_decode, ulaw_decode_into, ulaw_encode, ulaw_encode_into
 from voice_ai.errors import UsageError
 

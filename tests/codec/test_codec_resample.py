@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import halfband as reference
 
+from reference import halfband as reference
 from voice_ai.codec.resample import ResampleStream
 from voice_ai.errors import UsageError
 

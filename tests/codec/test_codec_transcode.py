@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reference import g711 as g711_reference
 from reference import halfband as reference
-
 from voice_ai.codec.formats import PCM16_8K, PCM16_16K, PCM16_24K, ULAW_8K, AudioFormat
 from voice_ai.codec.g711 import ulaw_decode, ulaw_encode
 from voice_ai.codec.resample import ResampleStream

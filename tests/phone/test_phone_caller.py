@@ -3,10 +3,10 @@
 import asyncio
 import json
 
-import clock
 import pytest
 from twilio.request_validator import RequestValidator
 
+import clock
 from fakes.voiceline import serve, tone
 from voice_ai.errors import PeerError, UsageError
 from voice_ai.phone import CallPlan, place_call

@@ -9,8 +9,8 @@ import wave
 from pathlib import Path
 
 import pytest
-from reference.wer import word_errors
 
+from reference.wer import word_errors
 from voice_ai.codec import mulaw_to_pcm_16k, pcm_16k_to_mulaw, ulaw_decode
 from voice_ai.errors import ProviderError, UsageError
 from voice_ai.providers.local.activity import HOP_OCTETS

@@ -1,6 +1,6 @@
 import pytest
-from fakes.openai_checks import EFFORTS
 
+from fakes.openai_checks import EFFORTS
 from voice_ai.providers.openai.effort import quickest_effort
 
 
@@ -11,7 +11,7 @@ def test_a_model_that_is_not_known_is_asked_for_none(model: str) -> None:
 
 @pytest.mark.parametrize("model", EFFORTS)
 def test_the_effort_is_one_that_the_model_takes(model: str) -> None:
-    assert quickest_effort(model) in EFFORTS[model]
+    assert quickest_effort(model) in (EFFORTS[model] or (None,))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import pytest
+
 from reference.wer import word_errors
 
 

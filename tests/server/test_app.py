@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+
 from fakes.deepgram import KEY, FakeDeepgram
 from fakes.openai_api import FakeOpenAI
 from serving import AGENT, serving, settings
-
 from voice_ai.errors import ProviderError
 from voice_ai.phone import place_call
 from voice_ai.server import app as module

@@ -3,8 +3,8 @@ import logging
 import socket
 
 import pytest
-from rawhttp import answers, ask, on_both_loops, talk, until
 
+from rawhttp import answers, ask, on_both_loops, talk, until
 from voice_ai.errors import UsageError
 from voice_ai.server.front import Front, Limits, serve
 from voice_ai.server.http import Response, Routes, plain

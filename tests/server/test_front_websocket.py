@@ -2,11 +2,11 @@ import asyncio
 import logging
 
 import pytest
-from rawhttp import ask, on_both_loops, talk, until
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
+from rawhttp import ask, on_both_loops, talk, until
 from voice_ai.server.front import Front, Limits, serve
 from voice_ai.server.http import Routes, plain
 

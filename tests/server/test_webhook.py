@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 from pydantic import SecretStr
-from rawhttp import ask, on_both_loops
 from twilio.request_validator import HMAC_SHA256, RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from rawhttp import ask, on_both_loops
 from voice_ai.server.admission import Admission, Tokens
 from voice_ai.server.front import Front, serve
 from voice_ai.server.http import Headers, Request, Routes

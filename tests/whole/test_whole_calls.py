@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from rawhttp import until
-from serving import AUTH_TOKEN, PUBLIC_URL, World, serving
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from fakes.openai_api import FakeOpenAI, FunctionCall
+from rawhttp import until
+from serving import AUTH_TOKEN, PUBLIC_URL, World, serving
 from voice_ai import Agent, tool
 from voice_ai.errors import PeerError
 from voice_ai.phone import place_call

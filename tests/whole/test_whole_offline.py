@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference.wer import word_errors
 
+from reference.wer import word_errors
 from voice_ai.providers.local.hearing import LocalSpeechToText
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.server.agents import load_agent
