@@ -201,6 +201,27 @@ def test_barge_in_clears_cancels_and_keeps_only_what_was_heard() -> None:
     assert world.record.turns[1].heard == "Yes."
 
 
+def test_an_utterance_is_left_before_the_next_begins() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.tts.delay_s = 1.0
+        world.tts.leave_s = 0.5
+        world.stt.hear("First.")
+        await world.until(lambda: world.tts.live == 1)
+        await asyncio.sleep(0.5)
+        world.stt.turns += 1
+        world.stt.end("Second, without its start.")
+        await world.until(lambda: len(world.tts.spoken) == 1)
+        world.tts.leave_s = 0.0
+        await world.listening()
+
+    world = call(script)
+    assert [turn.heard for turn in world.record.turns] == [
+        "",
+        "You said: Second, without its start..",
+    ]
+
+
 def test_barge_in_while_the_model_writes_aborts_its_request() -> None:
     async def script(world: World) -> None:
         await world.listening()

@@ -206,6 +206,7 @@ class FakeTts:
         self.refuse: ProviderError | None = None
         self.silent = False
         self.spoken: list[str] = []
+        self.leave_s = 0.0
         self.live = 0
 
     @asynccontextmanager
@@ -221,6 +222,7 @@ class FakeTts:
         try:
             yield _Utterance(self)
         finally:
+            await asyncio.sleep(self.leave_s)
             self.live -= 1
 
 

@@ -62,6 +62,8 @@ class Responder:
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._open: asyncio.Future[_Open] = self._loop.create_future()
+        # A cancelled reply leaves its utterance before the next one begins: none of it is heard then.
+        self._uttering = asyncio.Lock()
 
     async def run(self) -> None:
         """Keep the dialogue and the voice open until cancelled; without them, replies fail."""
@@ -78,8 +80,9 @@ class Responder:
                 await self._loop.create_future()
         except ProviderError as error:
             logger.warning("call %s: %s cannot be opened: %s", call.call_sid, error.stage, error)
-            self._open.set_exception(error)
-            self._open.exception()  # seen: a call without a reply may never look at it
+            if not self._open.done():
+                self._open.set_exception(error)
+                self._open.exception()  # seen: a call without a reply may never look at it
 
     async def say_phrase(self, turn: int, phrase: Phrase) -> None:
         """Speak a phrase made at start-up, as this turn."""
@@ -106,7 +109,8 @@ class Responder:
         async def play() -> None:
             opened = await asyncio.shield(self._open)
             try:
-                await reply.run(opened.dialogue, opened.voice)
+                async with self._uttering:
+                    await reply.run(opened.dialogue, opened.voice)
             finally:
                 if record:
                     record.reply = reply.text.strip()
