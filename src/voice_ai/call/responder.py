@@ -62,7 +62,7 @@ class Responder:
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._open: asyncio.Future[_Open] = self._loop.create_future()
-        # A cancelled reply leaves its utterance before the next one begins: none of it is heard then.
+        # A cancelled reply leaves its utterance before the next begins, which so hears none of it.
         self._uttering = asyncio.Lock()
 
     async def run(self) -> None:

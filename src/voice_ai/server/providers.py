@@ -14,7 +14,12 @@ from voice_ai.agent import Agent
 from voice_ai.call.services import Services, make_phrases
 from voice_ai.call.tools import ToolBox
 from voice_ai.errors import UsageError
-from voice_ai.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
+from voice_ai.providers.protocols import (
+    CallInfo,
+    LanguageModel,
+    SpeechToText,
+    TextToSpeech,
+)
 from voice_ai.server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -60,6 +65,9 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
         phrases = await make_phrases(agent, tts)
+        # The first stream of a process takes some 0.2 s longer, and a refused key shows now.
+        async with stt.open(CallInfo(call_sid="")):
+            pass
         # A full collection with both SDKs loaded stops the loop for 56 ms, after the freeze 0.007
         # (DESIGN 1).
         gc.collect()

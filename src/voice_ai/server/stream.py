@@ -21,6 +21,8 @@ START_TIMEOUT_S = 3.0
 # Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
 # bolna allows 5 s too (FIELD 1a, "half-dead socket").
 SEND_TIMEOUT_S = 5.0
+# 20 ms, as Twilio sends it; what we send comes in any length.
+FRAME_OCTETS = 160
 # Seconds for the closing handshake; the front's limit for it is 3.
 CLOSE_TIMEOUT_S = 4.0
 # Octets of a close frame's reason (RFC 6455 section 5.5: 125 with the code).
@@ -75,7 +77,7 @@ class TwilioLine:
 
     async def send_audio(self, data: bytes) -> None:
         """Queue µ-law octets for playing."""
-        self.n_frames_out += 1
+        self.n_frames_out += -(-len(data) // FRAME_OCTETS)
         await self._send(twilio.media(self._sid, data))
 
     async def send_mark(self, name: str) -> None:
