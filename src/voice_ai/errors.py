@@ -1,5 +1,4 @@
-"""What can go wrong, in two families: you misused us (`UsageError`), or the peer misbehaved
-(`PeerError`)."""
+"""What can go wrong: you misused us (`UsageError`), or the peer misbehaved (`PeerError`)."""
 
 from typing import Literal
 
@@ -11,8 +10,7 @@ class VoiceAIError(Exception):
 
 
 class UsageError(VoiceAIError, ValueError):
-    """An argument, a setting or a file of yours cannot be used; the text says what came and what
-    was needed."""
+    """An argument, a setting or a file cannot be used: what came, and what was needed."""
 
 
 class PeerError(VoiceAIError):
@@ -20,8 +18,7 @@ class PeerError(VoiceAIError):
 
 
 class ProtocolError(PeerError):
-    """A message that its protocol does not allow; `close_code` is what the websocket is to be
-    closed with."""
+    """A message that its protocol does not allow; `close_code` is for its websocket."""
 
     def __init__(self, message: str, close_code: int = 1002) -> None:
         """Keep the text and the close code (RFC 6455 section 7.4.1; 1002 is a protocol error)."""

@@ -5,8 +5,9 @@ import pytest
 from voice_ai.call.record import CallRecord, TurnRecord
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.server.http import Headers, Request
+from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.metrics import Metrics
-from voice_ai.server.pages import Face, Pages, from_this_machine
+from voice_ai.server.pages import Face, Pages
 from voice_ai.server.readiness import Readiness
 
 LOCAL = {"Host": "127.0.0.1:8000"}

@@ -219,7 +219,7 @@ async def test_when_all_lines_are_busy_the_caller_is_told_so_and_it_ends():
     assert (await door.call(CallSid="CA1"))[0] == 200
     assert await door.call(CallSid="CA2") == (200, ["Say", "Hangup"])
     assert door.refused("full") == 1 and len(door.admission) == 1
-    door.webhook.released("CA1")
+    door.admission.release("CA1")
     assert (await door.call(CallSid="CA2"))[1][0] == "wss://voice.example.org/ws/twilio"
 
 

@@ -152,7 +152,7 @@ async def test_a_peer_that_does_not_read_costs_a_bound_time_then_its_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("SEND_TIMEOUT_S", "CLOSE_TIMEOUT_S"):
-        monkeypatch.setattr(f"voice_ai.server.stream.{name}", 0.3)
+        monkeypatch.setattr(f"voice_ai.server.websocket.{name}", 0.3)
     story = "A word that goes on. " * 500
     async with serving(openai=FakeOpenAI([story])) as world, stream(world) as socket:
         dialled = len(world.deepgram.flux.connections)
@@ -165,7 +165,7 @@ async def test_a_peer_that_does_not_read_costs_a_bound_time_then_its_call(
         async with asyncio.timeout(20):
             await until(lambda: world.app._calls.records()[0].ended)
         call = world.app._calls.records()[0]
-        assert call.reason == "Twilio took no message for 0.3 s"
+        assert call.reason == "the far end took no message for 0.3 s"
         socket.transport.abort()
 
 

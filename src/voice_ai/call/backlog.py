@@ -1,5 +1,4 @@
-"""The caller's audio between the line and the recogniser: nothing is lost while that dials or is
-slow."""
+"""The caller's audio on its way to the recogniser: nothing is lost while that is dialled."""
 
 import asyncio
 

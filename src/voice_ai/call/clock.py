@@ -18,6 +18,5 @@ class LineClock:
         self.timestamp_ms = max(self.timestamp_ms, frame.timestamp_ms + n_ms)
 
     def moment(self, position_ms: float, now: float) -> float:
-        """Return when the audio at this position came in, by the clock that `now` is of, in
-        seconds."""
+        """Return when the audio at this position came in, in seconds of the clock of `now`."""
         return now - max(0.0, self.received_ms - position_ms) / 1000

@@ -1,5 +1,4 @@
-"""Where the time of a turn went, from the end of the caller's speech to our first frame, on one
-clock."""
+"""Where a turn's time went, from the end of the caller's speech to our first frame."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +9,7 @@ STAGES: tuple[LatencyStage, ...] = ("endpointing", "stt", "llm", "tts", "first_f
 
 @dataclass(slots=True)
 class Latency:
-    """The moments of one turn, in seconds of the session's clock; None where it has not come to
-    pass.
+    """The moments of one turn, in seconds of the loop's clock; None has not come to pass.
 
     Each stage lasts from the moment before it to its own: endpointing from `speech_end` to
         `decided`,

@@ -1,5 +1,4 @@
-"""The far end of a call as a session sees it: audio, marks and digits in, audio, marks and clear
-out."""
+"""The far end of a call: audio, marks and digits in; audio, marks and clear out."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from voice_ai.codec.formats import AudioFormat
 
 @dataclass(frozen=True, slots=True)
 class AudioIn:
-    """A frame of the caller's voice in the line's format; `timestamp_ms` counts from the stream's
-    start."""
+    """A frame of the caller's voice; `timestamp_ms` counts from the stream's start."""
 
     data: bytes
     timestamp_ms: int
@@ -43,12 +41,10 @@ class Line(Protocol):
         """The audio that this line carries, both ways."""
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
-        """Yield what the far end sends until the caller hangs up; raises ProtocolError when it
-        errs."""
+        """Yield what comes until the caller hangs up; raises ProtocolError."""
 
     async def send_audio(self, data: bytes) -> None:
-        """Queue audio for playing at the far end; raises PeerError if that does not take it in
-        time."""
+        """Queue audio for playing; raises PeerError if the far end does not take it in time."""
 
     async def send_mark(self, name: str) -> None:
         """Ask to be told when all audio sent so far has been played."""

@@ -61,8 +61,7 @@ class Reply:
             raise self._failure
 
     async def _write(self, dialogue: Dialogue, utterance: Utterance) -> None:
-        """Hand sentences to the voice; if the model fails, the sentences that it finished are
-        spoken."""
+        """Hand sentences to the voice; if the model fails, those that it finished are spoken."""
         sentences = SentenceStream()
         try:
             async with aclosing(self._deltas(dialogue)) as deltas:
@@ -102,8 +101,7 @@ class Reply:
                 return
 
     async def _run_tool(self, request: ToolRequested) -> None:
-        """Run a tool; its call and its answer enter the history together, since neither may stand
-        alone."""
+        """Run a tool; its call and its answer enter the history together: neither stands alone."""
         if request.name == HANG_UP.name:
             self.hang_up = True
             output = "The call ends once you have been heard."

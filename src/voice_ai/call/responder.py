@@ -1,5 +1,4 @@
-"""Our side of a call: its dialogue and its voice, what is spoken with them, and what was heard of
-it."""
+"""Our side of a call: its dialogue, its voice, and what was heard of it."""
 
 import asyncio
 import logging
@@ -32,8 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """What is open for the whole call; `settling` brings the model's record up to date beside
-    it."""
+    """What is open for the whole call; in `settling` the model's record follows."""
 
     dialogue: Dialogue
     voice: Voice
@@ -120,8 +118,7 @@ class Responder:
         await self._speak(turn, speaker, play())
 
     def keep_heard(self, turn: int, complete: bool) -> None:
-        """Write what was heard of a turn of ours into the history, and have the model's record
-        follow."""
+        """Write what was heard of this turn into the history; the model's record follows."""
         heard = self.playout.heard(turn, self._clock.timestamp_ms)
         self.history.agent(turn, heard.text, complete)
         record = self._record.turn(turn)
@@ -168,8 +165,7 @@ class Responder:
         return Speaker(turn, self._line, self._clock, self.playout, source, first_frame)
 
     def _claim(self, turn: int) -> TurnRecord | None:
-        """Return the caller's turn that this one answers: the last, unless an answer to it has been
-        heard."""
+        """Return the turn of the caller's that this answers: the last, if no answer was heard."""
         last = self._record.turns[-1] if self._record.turns else None
         if last is None or last.heard:
             return None

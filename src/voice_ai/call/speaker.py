@@ -25,8 +25,7 @@ class Speaker:
         source: AudioFormat,
         started: Callable[[], None],
     ) -> None:
-        """Take audio in the format `source`; `started` is called when the first of it is on the
-        wire."""
+        """Take audio in the format `source`; `started` is called when it begins."""
         self.n_ms = 0.0
         self._turn = turn
         self._line = line
@@ -53,7 +52,6 @@ class Speaker:
             await self._line.send_mark(mark)
 
     async def finish(self, *, whole: bool) -> None:
-        """Ask to be told when all that was sent has been heard; `whole` if that is the turn's whole
-        text."""
+        """Ask to be told when all has been heard; `whole` if that is the turn's whole text."""
         if self.n_ms:
             await self._line.send_mark(self._playout.finish(self._turn, whole=whole))

@@ -1,5 +1,4 @@
-"""Audio formats that the phone, the browser and the providers speak; all mono, all
-little-endian."""
+"""Audio formats of the phone, the browser and the providers: mono, little-endian."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -35,8 +35,7 @@ class SpeechStream(Protocol):
         """Give the recogniser a stretch of audio in its `input_format`, never empty."""
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
-        """Yield what is heard until the stream ends; an end that we did not ask for raises
-        ProviderError."""
+        """Yield what is heard; an end that we did not ask for raises ProviderError."""
 
 
 class SpeechToText(Protocol):
@@ -95,8 +94,7 @@ class Dialogue(Protocol):
         """
 
     async def settle(self, turn: int, said: Sequence[Said]) -> None:
-        """Make the service's own record of a spoken turn agree with `said`, where only what was
-        heard stands.
+        """Make the service's own record agree with `said`, where only what was heard stands.
 
         Called off the critical path once a turn of ours is over. Never raises; a later `reply`
         waits for it.
@@ -124,8 +122,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class SpokenTo:
-    """All audio so far speaks exactly the first `n_chars` characters of the text sent to this
-    utterance."""
+    """All audio so far speaks exactly the first `n_chars` characters of this utterance."""
 
     n_chars: int
 
@@ -137,8 +134,7 @@ class Utterance(Protocol):
     """One reply's text in, its voice out. Text and audio are handled by two tasks."""
 
     async def send(self, text: str) -> None:
-        """Give the next sentence or clause, with its trailing space; it may be spoken before more
-        comes."""
+        """Give the next sentence or clause with its trailing space; it may be spoken at once."""
 
     async def finish(self) -> None:
         """Say that no more text comes; the iterator ends when all of it has been spoken."""

@@ -14,6 +14,7 @@ from voice_ai.call.services import Services
 from voice_ai.errors import ProviderError
 from voice_ai.server.admission import Admission, Tokens
 from voice_ai.server.agents import load_agent
+from voice_ai.server.browser import check_browser
 from voice_ai.server.calls import Calls
 from voice_ai.server.front import Front
 from voice_ai.server.front import serve as listen
@@ -24,6 +25,8 @@ from voice_ai.server.providers import capacity, describe, open_services
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.settings import Settings
 from voice_ai.server.webhook import STREAM_PATH, Webhook, local_url
+
+BROWSER_PATH = "/ws/browser"
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class App:
             metrics=self._metrics,
             until_ready=lambda: self._readiness.get(WEBHOOK_PATIENCE_S),
         )
-        self._calls = Calls(self._readiness, self._webhook, self._metrics)
+        self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics)
 
     @property
     def face(self) -> Face:
@@ -71,7 +74,10 @@ class App:
         routes = Routes()
         incoming_call = self._webhook.incoming_call
         routes.add("/incoming-call", GET=incoming_call, POST=incoming_call)
-        routes.add_websocket(STREAM_PATH, self._calls.serve, check=self._webhook.check_stream)
+        routes.add_websocket(
+            STREAM_PATH, self._calls.serve_twilio, check=self._webhook.check_stream
+        )
+        routes.add_websocket(BROWSER_PATH, self._calls.serve_browser, check=check_browser)
         async with listen(Front(routes), self._settings.host, self._settings.port) as bound:
             self.url = local_url(bound.host, bound.port)
             self._webhook.bind(bound.host, bound.port)

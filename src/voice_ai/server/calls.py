@@ -1,9 +1,11 @@
-"""The media streams' endpoint: from a handshake to the end of the call, whatever happens in
-between."""
+"""The calls of this server: from a websocket's opening to its end, whatever happens in between."""
 
 import logging
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import uuid4
 
 from websockets.asyncio.server import ServerConnection
 
@@ -12,31 +14,46 @@ from voice_ai.call.services import Services
 from voice_ai.call.session import VoiceSession
 from voice_ai.errors import PeerError, ProtocolError, leaves
 from voice_ai.providers.protocols import CallInfo
+from voice_ai.server.admission import Admission
+from voice_ai.server.browser import BrowserLine
 from voice_ai.server.http import Request
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
-from voice_ai.server.stream import POLICY_VIOLATION, TwilioLine, close, read_start
+from voice_ai.server.stream import TwilioLine, read_start
 from voice_ai.server.webhook import Webhook
+from voice_ai.server.websocket import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, close
 from voice_ai.wire.twilio import Start
 
 logger = logging.getLogger(__name__)
 
-# Calls that `/api/calls` shows; the oldest is forgotten. A call's record is a few kilobytes of
-# text.
+# Calls that `/api/calls` shows; the oldest is forgotten. A record is a few kilobytes of text.
 KEPT = 200
-# RFC 6455 section 7.4.1: 1011 an error of ours, 1013 try again later.
-INTERNAL_ERROR = 1011
-TRY_AGAIN_LATER = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Somebody on a line, not let in yet; `token` is what a media stream shows of its webhook."""
+
+    call: CallInfo
+    line: TwilioLine | BrowserLine
+    token: str | None = None
 
 
 class Calls:
     """Every call of this server that is under way or was lately."""
 
-    def __init__(self, readiness: Readiness[Services], webhook: Webhook, metrics: Metrics) -> None:
-        """Take the streams that the webhook has sent here."""
+    def __init__(
+        self,
+        readiness: Readiness[Services],
+        webhook: Webhook,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        """Take the media streams that the webhook has sent here, and browsers."""
         self.n_live = 0
         self._readiness = readiness
         self._webhook = webhook
+        self._admission = admission
         self._metrics = metrics
         self._records: deque[CallRecord] = deque(maxlen=KEPT)
 
@@ -48,15 +65,22 @@ class Calls:
         """Return the newest call of this id."""
         return next((record for record in self.records() if record.call.call_sid == call_sid), None)
 
-    async def serve(self, socket: ServerConnection, request: Request) -> None:
-        """Hold a call over a media stream; raises nothing, and closes the socket with the code that
-        fits."""
+    async def serve_twilio(self, socket: ServerConnection, request: Request) -> None:
+        """Hold a call over a media stream."""
+        await self._serve(socket, _from_twilio)
+
+    async def serve_browser(self, socket: ServerConnection, request: Request) -> None:
+        """Hold a call with a browser."""
+        await self._serve(socket, _from_browser)
+
+    async def _serve(self, socket: ServerConnection, arrive: "Arrive") -> None:
+        """Raise nothing, and close the socket with the code that fits."""
         call_sid = "unknown"
         code, reason = 1000, ""
         try:
-            start = await read_start(socket)
-            call_sid = start.call_sid
-            await self._hold(socket, start)
+            arrived = await arrive(socket)
+            call_sid = arrived.call.call_sid
+            await self._hold(arrived)
         except* ProtocolError as faults:
             fault = leaves(faults)[0]
             assert isinstance(fault, ProtocolError)
@@ -71,21 +95,26 @@ class Calls:
             logger.exception("call %s: ended by an error of ours", call_sid)
         await close(socket, code, reason)
 
-    async def _hold(self, socket: ServerConnection, start: Start) -> None:
-        if not self._webhook.redeem(start.parameters.get("token", ""), start.call_sid):
+    async def _hold(self, arrived: Arrived) -> None:
+        call = arrived.call
+        if arrived.token is None and not self._admission.begin(call.call_sid):
+            raise ProtocolError("all lines are busy", TRY_AGAIN_LATER)
+        if arrived.token is not None and not self._webhook.redeem(arrived.token, call.call_sid):
             raise ProtocolError("the token is not ours, was used, or is too old", POLICY_VIOLATION)
         try:
             services = await self._readiness.get(within_s=0.0)
             if services is None:
                 why = self._readiness.waiting_for
                 raise ProtocolError(f"no calls are taken: {why}", TRY_AGAIN_LATER)
-            record = CallRecord(call_info(start), started_at=time.time())
+            record = CallRecord(call, started_at=time.time())
             self._records.append(record)
-            await self._run(TwilioLine(socket, start), services, record)
+            await self._run(arrived.line, services, record)
         finally:
-            self._webhook.released(start.call_sid)
+            self._admission.release(call.call_sid)
 
-    async def _run(self, line: TwilioLine, services: Services, record: CallRecord) -> None:
+    async def _run(
+        self, line: TwilioLine | BrowserLine, services: Services, record: CallRecord
+    ) -> None:
         call_sid = record.call.call_sid
         logger.info("call %s: begun", call_sid)
         self.n_live += 1
@@ -97,7 +126,7 @@ class Calls:
             self._count(record, line)
             logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), record.reason)
 
-    def _count(self, record: CallRecord, line: TwilioLine) -> None:
+    def _count(self, record: CallRecord, line: TwilioLine | BrowserLine) -> None:
         self._metrics.call_ended(record.reason)
         self._metrics.frames(line.n_frames_in, line.n_frames_out)
         for stage in record.failures:
@@ -105,6 +134,21 @@ class Calls:
         for turn in record.turns:
             for name, ms in (turn.latency.stages_ms() if turn.latency else {}).items():
                 self._metrics.turn_latency(name, ms)
+
+
+Arrive = Callable[[ServerConnection], Awaitable[Arrived]]
+
+
+async def _from_twilio(socket: ServerConnection) -> Arrived:
+    start = await read_start(socket)
+    return Arrived(call_info(start), TwilioLine(socket, start), start.parameters.get("token", ""))
+
+
+async def _from_browser(socket: ServerConnection) -> Arrived:
+    call = CallInfo("BR" + uuid4().hex, caller="browser")
+    line = BrowserLine(socket)
+    await line.begin(call.call_sid)
+    return Arrived(call, line)
 
 
 def call_info(start: Start) -> CallInfo:

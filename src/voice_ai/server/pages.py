@@ -1,6 +1,5 @@
 """What people and probes ask the server: is it alive, does it take calls, what was said."""
 
-import ipaddress
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qs
@@ -10,12 +9,9 @@ import orjson
 from voice_ai.call.services import Services
 from voice_ai.server.calls import Calls
 from voice_ai.server.http import Request, Response, Routes, plain
+from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
-
-# A tunnel or a proxy on this machine connects from the loopback too; these tell that it speaks for
-# another.
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -109,27 +105,6 @@ class Pages:
 
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
-
-
-def from_this_machine(request: Request) -> bool:
-    """Whether a request comes from this machine for this machine.
-
-    The `Host` is looked at as well: what a page of another site sends from this machine's browser,
-        under a
-    name that resolves to the loopback, is not ours.
-    """
-    if any(name in request.headers for name in FORWARDED):
-        return False
-    host = request.headers.get("Host").rpartition("@")[2]
-    name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-    return _is_loopback(request.peer) and (name == "localhost" or _is_loopback(name))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _json(value: object) -> Response:

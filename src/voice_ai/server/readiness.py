@@ -1,5 +1,4 @@
-"""Whether the server takes calls yet: it listens at once and loads its models and voices
-meanwhile."""
+"""Whether the server takes calls yet: it listens at once, and loads meanwhile."""
 
 import asyncio
 from typing import Generic, TypeVar

@@ -1,6 +1,5 @@
 """The settings: environment variables, and `.env` beneath. Every problem is reported at once."""
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import UsageError
+from voice_ai.server.loopback import is_loopback
 
 PROVIDER_FORMATS: Final = (PCM16_16K, ULAW_8K)
 MAX_QUOTED_CHARS: Final = 16
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     @property
     def is_public(self) -> bool:
         """Whether others than this machine can reach the server."""
-        return not _is_loopback(self.host)
+        return not is_loopback(self.host)
 
     def conflicts(self) -> Iterator[tuple[set[str], str]]:
         """Yield what does not go together: the fields that it is about, and what is wrong."""
@@ -201,12 +201,3 @@ def _problem(error: ErrorDetails) -> str:
         if short and name not in KEYS
         else f"{name.upper()} {wrong}"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,5 +1,4 @@
-"""Twilio's media stream as a call's line, and the call that comes over it from the handshake to the
-close."""
+"""Twilio's media stream as a call's line."""
 
 import asyncio
 import logging
@@ -10,7 +9,8 @@ from websockets.exceptions import ConnectionClosed
 
 from voice_ai.call.line import AudioIn, DigitIn, LineEvent, MarkIn
 from voice_ai.codec.formats import ULAW_8K, AudioFormat
-from voice_ai.errors import PeerError, ProtocolError
+from voice_ai.errors import ProtocolError
+from voice_ai.server.websocket import POLICY_VIOLATION, UNSUPPORTED_DATA, close, send
 from voice_ai.wire import twilio
 
 logger = logging.getLogger(__name__)
@@ -18,18 +18,8 @@ logger = logging.getLogger(__name__)
 # Seconds for `connected` and `start`; Twilio sends both at once. Nothing is dialled for a stranger
 # before.
 START_TIMEOUT_S = 3.0
-# Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
-# bolna allows 5 s too (FIELD 1a, "half-dead socket").
-SEND_TIMEOUT_S = 5.0
 # 20 ms, as Twilio sends it; what we send comes in any length.
 FRAME_OCTETS = 160
-# Seconds for the closing handshake; the front's limit for it is 3.
-CLOSE_TIMEOUT_S = 4.0
-# Octets of a close frame's reason (RFC 6455 section 5.5: 125 with the code).
-REASON_OCTETS = 123
-# RFC 6455 section 7.4.1.
-UNSUPPORTED_DATA = 1003
-POLICY_VIOLATION = 1008
 
 
 class TwilioLine:
@@ -78,39 +68,19 @@ class TwilioLine:
     async def send_audio(self, data: bytes) -> None:
         """Queue µ-law octets for playing."""
         self.n_frames_out += -(-len(data) // FRAME_OCTETS)
-        await self._send(twilio.media(self._sid, data))
+        await send(self._socket, twilio.media(self._sid, data))
 
     async def send_mark(self, name: str) -> None:
         """Ask for a mark back."""
-        await self._send(twilio.mark(self._sid, name))
+        await send(self._socket, twilio.mark(self._sid, name))
 
     async def clear(self) -> None:
         """Empty Twilio's buffer."""
-        await self._send(twilio.clear(self._sid))
+        await send(self._socket, twilio.clear(self._sid))
 
     async def hang_up(self) -> None:
-        """Close the stream: Twilio goes on after `<Connect>`, where nothing is, so the call
-        ends."""
+        """Close the stream: nothing is after `<Connect>`, so Twilio ends the call."""
         await close(self._socket)
-
-    async def _send(self, text: str) -> None:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.send(text)
-        except TimeoutError:
-            raise PeerError(f"Twilio took no message for {SEND_TIMEOUT_S:g} s") from None
-        except ConnectionClosed:
-            return  # the reading side ends the call, and knows why
-
-
-async def close(socket: ServerConnection, code: int = 1000, reason: str = "") -> None:
-    """Close a websocket, by force if its peer does not read: `close` alone then waits for ever."""
-    octets = reason.encode()[:REASON_OCTETS]
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await socket.close(code, octets.decode(errors="ignore"))
-    except TimeoutError:
-        socket.transport.abort()
 
 
 async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:

@@ -98,15 +98,11 @@ class Webhook:
         return self._refuse_signature(STREAM_PATH)
 
     def redeem(self, token: str, call_sid: str) -> bool:
-        """Let a media stream begin: use up its token, and make its place last until `released`."""
+        """Let a media stream begin: use up its token, and make its place last."""
         if self._tokens.redeem(token, call_sid) and self._admission.begin(call_sid):
             return True
         self._count_refusal("token")
         return False
-
-    def released(self, call_sid: str) -> None:
-        """Give a call's place back. Idempotent."""
-        self._admission.release(call_sid)
 
     def _twiml(self, base: str, call_sid: str, form: dict[str, str]) -> Response:
         if not self._admission.admit(call_sid):

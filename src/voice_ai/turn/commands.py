@@ -33,8 +33,7 @@ class CancelReply:
 
 @dataclass(frozen=True, slots=True)
 class ClearPlayout:
-    """Empty the far end's buffer: what was sent of this turn and not yet played shall not be
-    heard."""
+    """Empty the far end's buffer: what is not yet played of this turn shall not be heard."""
 
     turn: int
 
@@ -49,8 +48,7 @@ class KeepCaller:
 
 @dataclass(frozen=True, slots=True)
 class KeepHeard:
-    """Write what the caller has heard of this turn of ours into the history; `complete` if it was
-    played out."""
+    """Write what was heard of this turn into the history; `complete` if it was played out."""
 
     turn: int
     complete: bool

@@ -95,8 +95,7 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplySent:
-    """The whole reply is on the wire with its last mark; `remaining_ms` of it are still to be
-    played.
+    """The whole reply is on the wire with its last mark; `remaining_ms` are still to be played.
 
     A reply that had nothing to say ends with `n_ms` 0 and no ReplyStarted before it.
     """
@@ -122,8 +121,7 @@ class HangUpAsked:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFailed:
-    """A service failed; `turn` is the reply it was working on, 0 for the recogniser, which serves
-    them all."""
+    """A service failed; `turn` is the reply it was at, 0 for the recogniser, which serves all."""
 
     turn: int
     stage: Stage
