@@ -18,7 +18,7 @@ serve: $(VENV)/.run      ## Answer the phone on port 8000
 	$(BIN)/python -m server
 
 call: $(VENV)/.run       ## Place a call with recorded human speech, to a server of its own
-	$(BIN)/python -m server call $(SPEECH)/goforward.wav $(SPEECH)/austen_0880.wav
+	$(BIN)/python -m server call $(SPEECH)/goforward.wav $(SPEECH)/cards_001.wav $(SPEECH)/austen_0880.wav
 
 test: style types pure tests  ## All that must hold
 
