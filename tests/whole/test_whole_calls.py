@@ -213,15 +213,17 @@ async def test_a_tool_is_run_and_the_agent_hangs_up() -> None:
     answers = [
         FunctionCall("opening_hours", '{"day":"Monday"}'),
         "We are open from nine to six.",
-        "Goodbye then.",
         FunctionCall("hang_up", "{}"),
+        "Goodbye then.",
     ]
     agent = Agent(instructions="x", greeting="Hello.", tools=[opening_hours])
     async with serving(openai=FakeOpenAI(answers), agent=agent) as world:
         result = await place_call(world.plan("When are you open?", "Thank you, bye."))
         assert world.violations == []
         assert result.transcript is not None
-        assert result.transcript["turns"][0]["heard"] == "We are open from nine to six."
+        heard = [turn["heard"] for turn in result.transcript["turns"]]
+        assert heard == ["We are open from nine to six.", "Goodbye then."]
+        assert (result.ended_by, result.close_code) == ("server", 1000)
 
 
 async def test_twelve_calls_at_once_break_no_protocol() -> None:
