@@ -21,6 +21,7 @@ def whole_call():
         close_code=1000,
         ended_by="caller",
         transcript={
+            "greeting": "Hello, who is there?",
             "turns": [
                 {**TURN, "latency_ms": STAGES, "started": 1},
                 {
@@ -81,7 +82,7 @@ def test_the_json_has_exactly_the_keys_of_the_contract():
 
 def test_the_text_has_words_times_and_what_was_cut_off():
     text = as_text(whole_call())
-    assert "caller: Go forward.\nagent:  Okay. And now?" in text
+    assert text.startswith("agent:  Hello, who is there?\ncaller: Go forward.\nagent:  Okay.")
     assert "agent:  I have [one more]" in text
     assert "10.0 s; the caller hung up, the stream closed with 1000." in text
     table = [line.split() for line in text.splitlines() if line.startswith("turn")]

@@ -36,6 +36,7 @@ class CallRecord:
 
     call: CallInfo
     started_at: float
+    greeting: str = ""
     greeting_ms: int | None = None
     turns: list[TurnRecord] = field(default_factory=list)
     failures: list[Stage] = field(default_factory=list)
@@ -54,6 +55,7 @@ class CallRecord:
             "caller": self.call.caller,
             "called": self.call.called,
             "started_at": self.started_at,
+            "greeting": self.greeting,
             "greeting_ms": self.greeting_ms,
             "turns": [turn.as_json() for turn in self.turns],
             "failures": self.failures,

@@ -124,6 +124,8 @@ class Responder:
         record = self._record.turn(turn)
         if record:
             record.heard = heard.text.strip()
+        elif not self._record.turns:
+            self._record.greeting = heard.text.strip()
         if self._open.done() and not self._open.cancelled() and not self._open.exception():
             opened = self._open.result()
             opened.settling.create_task(opened.dialogue.settle(turn, self.history.said))

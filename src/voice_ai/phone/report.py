@@ -56,7 +56,8 @@ def transcript(result: CallResult) -> str:
     """Return both sides' words by the server's record; `[...]` was written and not heard."""
     if result.transcript is None:
         return f"The transcript is unknown: {result.transcript_missing}."
-    lines = []
+    greeting = _words(result.transcript, "greeting")
+    lines = [f"agent:  {greeting}"] if greeting else []
     for turn in _recorded(result):
         lines.append(f"caller: {_words(turn, 'caller') or '(nothing)'}")
         lines.append(f"agent:  {_spoken(_words(turn, 'reply'), _words(turn, 'heard'))}")
