@@ -13,6 +13,7 @@ from voice_ai.call.record import CallRecord
 from voice_ai.call.services import Services, Spoken
 from voice_ai.call.session import VoiceSession
 from voice_ai.call.tools import ToolBox
+from voice_ai.codec.formats import PCM16_16K
 from voice_ai.errors import PeerError, ProtocolError, ProviderError
 from voice_ai.providers.protocols import CallInfo, ToolRequested
 from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
@@ -139,6 +140,16 @@ def test_answers_sentence_by_sentence_and_keeps_what_was_heard() -> None:
     )
 
 
+def test_the_last_samples_in_the_resampler_are_heard_too() -> None:
+    async def script(world: World) -> None:
+        world.tts.output_format = PCM16_16K
+        await world.listening()
+
+    # The greeting is made at 8 kHz, so at 16 kHz it lasts half as long, and 13 samples more.
+    world = call(script)
+    assert world.line.audio_octets() == 8 * MS_PER_CHAR * len("Hello.") // 2 + 13
+
+
 def test_the_first_sentence_is_on_the_wire_while_the_second_is_being_written() -> None:
     async def script(world: World) -> None:
         await world.listening()
@@ -240,6 +251,22 @@ def test_barge_in_while_the_model_writes_aborts_its_request() -> None:
         "Now.",
     ]
     assert "clear" not in world.line.kinds()
+
+
+def test_a_cough_while_the_model_writes_does_not_lose_the_question() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+        world.llm.delay_s = 5.0
+        world.stt.hear("What time is it?")
+        await world.until(lambda: world.llm.live == 1)
+        world.llm.delay_s = 0.0
+        world.stt.hear("")
+        await world.listening()
+
+    world = call(script)
+    [turn] = world.record.turns
+    assert (turn.caller, turn.heard) == ("What time is it?", "You said: What time is it?.")
+    assert [type(item) for item in world.llm.requests[-1]] == [AgentSaid, CallerSaid]
 
 
 def test_an_answer_with_a_tool() -> None:

@@ -76,7 +76,9 @@ WAYS = [
     way(Phase.LISTENING, "after-C", *SPEAKING, *FALSE_START),
     way(Phase.CALLER_SPEAKING, "", *GREETED, StartOfTurn(1)),
     way(Phase.CALLER_SPEAKING, "", *SPEAKING, StartOfTurn(2)),
+    way(Phase.CALLER_SPEAKING, "owed", *ASKED, StartOfTurn(2)),
     way(Phase.THINKING, "", *ASKED),
+    way(Phase.THINKING, "", *ASKED, *FALSE_START),
     way(Phase.THINKING, "", CallStarted(), EndOfTurn(1, "Hello?", 900, 1400)),
     way(Phase.THINKING, "asked", *ASKED, WISH),
     way(Phase.SPEAKING, "phrase unsent", CallStarted()),
@@ -185,6 +187,9 @@ class Cell:
                 ours = self.new_turn()
                 kept = KeepCaller(caller, "And on Sunday?")
                 return [kept, StartReply(ours), StartTimer(ours, "reply", 15_000)]
+            case "r":
+                ours = self.new_turn()
+                return [StartReply(ours), StartTimer(ours, "reply", 15_000)]
             case "x":
                 return [CancelReply(self.live)]
             case "c":

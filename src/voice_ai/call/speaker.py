@@ -37,7 +37,9 @@ class Speaker:
 
     async def say(self, audio: bytes) -> None:
         """Put this stretch of the voice on the line, with a mark wherever the ledger wants one."""
-        data = self._transcoder.convert(audio)
+        await self._put_all(self._transcoder.convert(audio))
+
+    async def _put_all(self, data: bytes) -> None:
         for start in range(0, len(data), self._piece):
             await self._put(data[start : start + self._piece])
 
@@ -53,5 +55,7 @@ class Speaker:
 
     async def finish(self, *, whole: bool) -> None:
         """Ask to be told when all has been heard; `whole` if that is the turn's whole text."""
+        if whole and self.n_ms:
+            await self._put_all(self._transcoder.convert(b"", last=True))
         if self.n_ms:
             await self._line.send_mark(self._playout.finish(self._turn, whole=whole))

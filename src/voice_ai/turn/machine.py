@@ -19,6 +19,9 @@ caller has heard it. Phrases are sound already, so SayPhrase goes to SPEAKING di
 that was SPEAKING or CLOSING is kept (KeepHeard) exactly once; one that was only THINKING was not
 heard by anybody.
 
+A caller who begins again while we still think is owed an answer: if no words follow, we think
+again.
+
 Failures. Without a language model or a voice we apologise, which needs neither. When the failure
 comes while we speak, what was sent is played to its end (a ReplySent must follow the
 ProviderFailed) and the apology comes after it: half a sentence and then silence would leave the
@@ -41,6 +44,7 @@ phases: I idle, L listening, C caller speaking, T thinking, S speaking, X closin
 
     G A B  SayPhrase of a new turn: greeting, apology, goodbye
     R      KeepCaller of a new turn (in C: that begun), StartReply, StartTimer "reply" of the next
+    r      StartReply and StartTimer "reply" of a new turn
     x      CancelReply           c  ClearPlayout
     K k    KeepHeard: complete, not complete
     t      CancelTimer, if one runs
@@ -76,6 +80,7 @@ What came before makes these differences; where two are true, the first stands:
     -----  -------  -------------------  -----
     I      deaf     CallStarted          B X
     L      after-C  HangUpAsked          .
+    C      owed     EndOfTurn wordless   r T
     T      asked    ReplyStarted         t X
     T      asked    ReplySent            tp X
     T      asked    ReplySent empty      tH E
@@ -105,6 +110,7 @@ What came before makes these differences; where two are true, the first stands:
     X      deaf     EndOfTurn            .
 
 deaf: the recogniser has failed. after-C: the last turn was the caller's. asked: HangUpAsked came.
+owed: the caller began while we were thinking.
 sent, unsent: ReplySent came, or not yet. phrase: the live turn is a phrase. broken: it failed on
 its way.
 """
@@ -203,6 +209,7 @@ class TurnMachine:
         self._rules = rules
         self._ours: _Ours | None = None
         self._deaf = False
+        self._owed = False
         self._ended_stream_turn = 0
 
     def handle(self, event: Event) -> list[Command]:
@@ -251,6 +258,7 @@ class TurnMachine:
         if self.phase is Phase.CALLER_SPEAKING:
             return []
         commands = self._stop()
+        self._owed = self.phase is Phase.THINKING
         self._ours = None
         self.turn += 1
         self.phase = Phase.CALLER_SPEAKING
@@ -258,15 +266,23 @@ class TurnMachine:
 
     def _caller_ends(self, transcript: str) -> list[Command]:
         if not _has_words(transcript):
-            if self.phase is Phase.CALLER_SPEAKING:
-                self.phase = Phase.LISTENING
+            return self._false_start()
+        return [*self._caller_begins(), KeepCaller(self.turn, transcript), *self._think()]
+
+    def _false_start(self) -> list[Command]:
+        if self.phase is not Phase.CALLER_SPEAKING:
             return []
-        commands = [*self._caller_begins(), KeepCaller(self.turn, transcript)]
+        if self._owed:
+            return self._think()
+        self.phase = Phase.LISTENING
+        return []
+
+    def _think(self) -> list[Command]:
         self.turn += 1
         self._ours = _Ours(self.turn, phrase=False)
         self.phase = Phase.THINKING
         timer = self._start_timer(self._ours, "reply", self._rules.reply_timeout_ms)
-        return [*commands, StartReply(self.turn), timer]
+        return [StartReply(self.turn), timer]
 
     # Our own turn. `ours` is the turn that the event names.
 
