@@ -90,9 +90,9 @@ async def test_a_stream_that_was_not_announced_is_closed_and_nobody_is_dialled(
 async def test_a_token_serves_once() -> None:
     async with serving() as world, stream(world) as first, stream(world) as second:
         parameters = await ask(world, "CA1")
-        for socket in (first, second):
-            await socket.send(twilio.connected())
-            await socket.send(twilio.start("MZ1", "CA1", "AC0", parameters))
+        await first.send(twilio.start("MZ1", "CA1", "AC0", parameters))
+        await first.recv()
+        await second.send(twilio.start("MZ2", "CA1", "AC0", parameters))
         assert await closed(second) == 1008
         await first.close()
 
