@@ -35,8 +35,7 @@ class Face:
 
 
 class Pages:
-    """The routes for people and probes. Those that show what callers say are for this machine
-    only."""
+    """The routes for people and probes; what callers say is for this machine only."""
 
     def __init__(
         self, face: Face, calls: Calls, readiness: Readiness[Services], metrics: Metrics
