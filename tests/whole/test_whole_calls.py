@@ -87,6 +87,17 @@ async def test_a_stream_that_was_not_announced_is_closed_and_nobody_is_dialled(
     assert "made up" not in caplog.text
 
 
+@pytest.mark.parametrize("call_sid", ["", "CA1\nERROR all is well", "C" * 65])
+async def test_a_call_sid_that_is_none_is_not_written_into_the_log(
+    call_sid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as world, stream(world) as socket:
+        await socket.send(twilio.start("MZ1", call_sid, "AC0", {"token": "made up"}))
+        assert await closed(socket) == 1002
+    assert "all is well" not in caplog.text
+    assert "C" * 65 not in caplog.text
+
+
 async def test_a_token_serves_once() -> None:
     async with serving() as world, stream(world) as first, stream(world) as second:
         parameters = await ask(world, "CA1")

@@ -20,7 +20,7 @@ from voice_ai.server.http import Request
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.stream import TwilioLine, read_start
-from voice_ai.server.webhook import Webhook
+from voice_ai.server.webhook import CALL_SID, Webhook
 from voice_ai.server.websocket import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, close
 from voice_ai.wire.twilio import Start
 
@@ -141,6 +141,8 @@ Arrive = Callable[[ServerConnection], Awaitable[Arrived]]
 
 async def _from_twilio(socket: ServerConnection) -> Arrived:
     start = await read_start(socket)
+    if not CALL_SID.fullmatch(start.call_sid):  # it goes into logs
+        raise ProtocolError(f"start.callSid is {len(start.call_sid)} characters that are no id")
     return Arrived(call_info(start), TwilioLine(socket, start), start.parameters.get("token", ""))
 
 
