@@ -116,6 +116,13 @@ def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in made.stderr
 
 
+def test_a_folder_that_is_not_there_is_named_before_the_call(tmp_path: Path) -> None:
+    made = server("call", str(SPEECH / "goforward.wav"), "--wav", "none/call.wav", cwd=tmp_path)
+    assert made.returncode == 2
+    assert made.stderr == "server: cannot write none/call.wav: there is no folder none\n"
+    assert made.stdout == ""
+
+
 def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("EOT_THRESHOLD=7\nSTT=deepgram\nHISTORY=none\n")
     made = server(cwd=tmp_path)

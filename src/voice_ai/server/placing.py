@@ -43,11 +43,15 @@ def call(
     utterances += [ulaw_encode(tones.encode(words)) for words in text]
     if not utterances:
         raise UsageError("0 turns to speak, at least 1 is needed: name a WAV file or give --text")
+    if not wav.parent.is_dir():  # known before the call, not after it
+        raise UsageError(f"cannot write {wav}: there is no folder {wav.parent}")
     result = asyncio.run(place(settings, utterances, server, barge_in_ms))
-    if not result.refused:
-        write_stereo(wav, result.said, result.heard)
-        result.wav = str(wav)
-    print(as_json(result) if json else as_text(result))
+    try:
+        if not result.refused:
+            write_stereo(wav, result.said, result.heard)
+            result.wav = str(wav)
+    finally:  # what was said is told, whatever becomes of the file
+        print(as_json(result) if json else as_text(result))
     return 1 if result.refused or result.violations else 0
 
 
