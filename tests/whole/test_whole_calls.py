@@ -5,7 +5,7 @@ import base64
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import httpx
@@ -178,6 +178,16 @@ async def test_a_peer_that_does_not_read_costs_a_bound_time_then_its_call(
         call = world.app._calls.records()[0]
         assert call.reason == "the far end took no message for 0.3 s"
         socket.transport.abort()
+
+
+async def test_a_call_that_the_server_ends_by_stopping_says_so() -> None:
+    async with AsyncExitStack() as caller:
+        async with serving() as world:
+            socket = await caller.enter_async_context(stream(world))
+            await started(world, socket, "CA1")
+            await socket.recv()
+        assert await closed(socket) == 1001
+    assert [call.reason for call in world.app._calls.records()] == ["the server stopped"]
 
 
 async def test_two_turns_over_both_sdks_with_signatures_and_a_token() -> None:

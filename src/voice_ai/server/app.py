@@ -82,7 +82,10 @@ class App:
             self.url = local_url(bound.host, bound.port)
             self._webhook.bind(bound.host, bound.port)
             Pages(self.face, self._calls, self._readiness, self._metrics).add_to(routes)
-            yield
+            try:
+                yield
+            finally:  # before the front closes: a call that it ends then knows why
+                self._stop()
 
     async def load(self, stack: AsyncExitStack) -> None:
         """Load what serves the calls, for as long as the stack; a service out of reach is awaited.
@@ -106,7 +109,6 @@ class App:
                 logger.warning("%s; next try in %g s", self._readiness.waiting_for, wait_s)
             attempt += 1
             await asyncio.sleep(wait_s)
-        stack.callback(self._stop)
         self._readiness.set(services)
         self._admission.limit = capacity(self._settings)
 

@@ -123,6 +123,8 @@ class Calls:
             await VoiceSession(line, services, record).run()
         finally:
             self.n_live -= 1
+            if not self._readiness.ready:
+                record.reason = "the server stopped"
             self._count(record, line)
             logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), record.reason)
 
