@@ -4,8 +4,7 @@ from voice_ai.call.line import AudioIn
 
 
 class LineClock:
-    """Counts the caller's audio. Playout is judged by it, so that a stalled network stalls the
-    clock too."""
+    """Counts the caller's audio; playout is judged by it, so a stalled network stalls it too."""
 
     def __init__(self) -> None:
         """Start at the stream's start."""

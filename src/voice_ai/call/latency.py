@@ -12,8 +12,8 @@ class Latency:
     """The moments of one turn, in seconds of the loop's clock; None has not come to pass.
 
     Each stage lasts from the moment before it to its own: endpointing from `speech_end` to
-        `decided`,
-    stt to `recognised`, llm to `first_text`, tts to `first_audio`, first_frame to `sent`.
+    `decided`, stt to `recognised`, llm to `first_text`, tts to `first_audio`, first_frame to
+    `sent`.
     """
 
     speech_end: float

@@ -33,8 +33,7 @@ LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn
 
 
 class Line(Protocol):
-    """A Twilio stream or a browser. One task reads; any task of the call may send whole
-    messages."""
+    """A Twilio stream or a browser. One task reads; any task of the call may send."""
 
     @property
     def format(self) -> AudioFormat:

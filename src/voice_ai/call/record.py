@@ -31,8 +31,7 @@ class TurnRecord:
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call, from its start message on. `started_at` is in seconds since the epoch, for
-    people."""
+    """One call from its start message on, at `started_at` seconds since the epoch."""
 
     call: CallInfo
     started_at: float

@@ -126,7 +126,7 @@ class Responder:
             record.heard = heard.text.strip()
         elif not self._record.turns:
             self._record.greeting = heard.text.strip()
-        if self._open.done() and not self._open.cancelled() and not self._open.exception():
+        if self._open.done() and self._open.exception() is None:
             opened = self._open.result()
             opened.settling.create_task(opened.dialogue.settle(turn, self.history.said))
 
@@ -134,7 +134,7 @@ class Responder:
         """Run one turn's speech to its end on the wire, and tell how it went.
 
         What was sent before a failure is played to its end: the machine waits for the ReplySent
-            that follows.
+        that follows.
         """
         failure: PeerError | None = None
         try:

@@ -1,11 +1,9 @@
-"""One call: bytes to events, events to commands, commands to awaits. All decisions are the turn
-machine's.
+"""One call: bytes to events, events to commands, commands to awaits; the machine decides.
 
 The tasks of a call, all of one group:
 - `_receive`  the line's events: audio to the backlog, marks to the ledger, the end to the machine;
 - `_hear`     the recogniser, open for the whole call: backlog in, speech events out;
-- the responder's `run`, which keeps the model's dialogue and the voice open, and one reply at a
-time;
+- the responder's `run`, which keeps the dialogue and the voice open, and one reply at a time;
 - `_decide`   the machine's loop, whose end is the call's.
 """
 
@@ -162,8 +160,7 @@ class VoiceSession:
                     after_ms / 1000, self._fire, turn, timer
                 )
             case do.CancelTimer(turn, timer):
-                # It may have fired with its event still waiting: the machine then drops that by its
-                # number.
+                # It may have fired, its event still waiting: the machine drops that by its number.
                 handle = self._timers.pop((turn, timer), None)
                 if handle:
                     handle.cancel()

@@ -27,28 +27,23 @@ HANG_UP = ToolSpec(
 
 
 class ToolBox:
-    """An agent's tools and the built-in `hang_up`. Arguments are checked against the
-    annotations."""
+    """An agent's tools and the built-in `hang_up`; `specs` is what the model is told of them."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
-        """Read the signatures; a parameter without annotation takes any JSON value."""
+        """Read the signatures, once for all calls; no annotation means any JSON value."""
         self._tools = {made.name: made for made in tools}
         self._arguments = {made.name: _arguments_of(made) for made in tools}
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told."""
         own = [
-            ToolSpec(name, made.description, _schema(self._arguments[name]))
-            for name, made in self._tools.items()
+            ToolSpec(made.name, made.description, _schema(self._arguments[made.name]))
+            for made in tools
         ]
-        return (*own, HANG_UP)
+        self.specs: tuple[ToolSpec, ...] = (*own, HANG_UP)
 
     async def run(self, request: ToolRequested) -> str:
-        """Run one tool and return what it gave back, as text for the model.
+        """Run one tool, its arguments checked, and return what it gave back, as text for the model.
 
-        Never raises for what the model or the tool did wrong: the model is told, so that it can say
-            so.
+        Never raises for what the model or the tool did wrong: the model is told, so that it can
+        say so.
         """
         made = self._tools.get(request.name)
         if made is None:
@@ -64,9 +59,7 @@ class ToolBox:
         except TimeoutError:
             logger.warning("tool %s took longer than %s s", made.name, TOOL_TIMEOUT_S)
             return f"The tool took longer than {TOOL_TIMEOUT_S:g} seconds."
-        except (
-            Exception
-        ):  # a tool is its author's code: whatever it raises, the caller is still on the line
+        except Exception:  # its author's code: whatever it raises, the caller is still on the line
             logger.exception("tool %s failed", made.name)
             return "The tool failed."
         return output if isinstance(output, str) else orjson.dumps(output, default=str).decode()

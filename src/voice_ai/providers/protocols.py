@@ -1,5 +1,4 @@
-"""What a call needs of its providers. An adapter satisfies these by shape; nothing inherits from
-them.
+"""What a call needs of its providers. An adapter satisfies these by shape.
 
 Each `open` is entered once a call and left with it: a stream that is not entered cannot leak. All
 failures surface as `ProviderError` with the stage in it; adapters bound every wait on their peer.
@@ -147,8 +146,7 @@ class Voice(Protocol):
     """A call's connection to a voice; one utterance at a time, one after another."""
 
     def utter(self) -> AbstractAsyncContextManager[Utterance]:
-        """Begin a reply. Leaving before its end drops what is unspoken: none of it reaches the next
-        utterance."""
+        """Begin a reply. Leaving early drops what is unspoken: the next one hears none of it."""
 
 
 class TextToSpeech(Protocol):

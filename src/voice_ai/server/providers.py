@@ -1,5 +1,4 @@
-"""From settings to services: the only place that names an adapter. Each is imported when it is
-chosen."""
+"""From settings to services: the only place that names an adapter, imported when chosen."""
 
 import asyncio
 import gc
@@ -24,8 +23,8 @@ from voice_ai.server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Two cores carry so many local calls at once (DESIGN section 4); the rest hear that the lines are
-# busy.
+# Two cores carry so many local calls at once (DESIGN
+# section 4); the rest hear that the lines are busy.
 LOCAL_CALLS = 8
 # The vendors' own limits for a new account: Flux 50 streams, Aura 40 (WIRE 2.1).
 REMOTE_CALLS = 40
@@ -68,8 +67,8 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         # The first stream of a process takes some 0.2 s longer, and a refused key shows now.
         async with stt.open(CallInfo(call_sid="")):
             pass
-        # A full collection with both SDKs loaded stops the loop for 56 ms, after the freeze 0.007
-        # (DESIGN 1).
+        # A full collection with both SDKs loaded stops the
+        # loop for 56 ms, after the freeze 0.007 (DESIGN 1).
         gc.collect()
         gc.freeze()
         yield Services(agent, ToolBox(agent.tools), stt, llm, tts, phrases)

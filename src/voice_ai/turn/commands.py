@@ -1,5 +1,4 @@
-"""What the turn machine wants done. Each names the turn that it is about; the shell does it and
-decides nothing."""
+"""What the turn machine wants done, each with its turn; the shell does it and decides nothing."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
