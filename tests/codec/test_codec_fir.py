@@ -48,9 +48,9 @@ def test_draining_before_any_input_gives_the_delay_in_silence(kind):
 @BOTH
 def test_half_a_sample_is_refused_and_nothing_is_taken(kind):
     stream = kind()
-    with pytest.raises(UsageError, match="pcm16 holds 5 octets"):
+    with pytest.raises(UsageError, match="src holds 5 octets"):
         stream.process(b"\x7f" * 5)
-    with pytest.raises(UsageError, match="pcm16 holds 5 octets"):
+    with pytest.raises(UsageError, match="src holds 5 octets"):
         stream.into(b"\x7f" * 5, bytearray(100))
     assert not any(stream.drain())
 

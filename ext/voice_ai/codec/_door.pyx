@@ -1,7 +1,10 @@
 """The doors of the compiled modules; nothing here is for Python."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
 
 cdef extern from *:
     """
@@ -10,18 +13,79 @@ cdef extern from *:
     #endif
     """
 
+cdef tuple NAMES = ("octets", "pcm16", "float32")
+cdef int[3] N_OCTETS = [1, 2, 4]
+# struct's letters, which stand alone or after an order of bytes that is this machine's.
+cdef char[3] LETTERS = [c"B", c"h", c"f"]
 
-cdef int open_source(object src, Py_buffer* a) except -1:
-    return PyObject_GetBuffer(src, a, PyBUF_SIMPLE)
+
+cdef bint fits(const Py_buffer* a, Kind kind) noexcept:
+    cdef const char* letters = a.format
+    if letters is NULL:
+        return a.itemsize == 1
+    if letters[0] in (c"<", c"=", c"@", c"|"):
+        letters += 1
+    return letters[0] in (LETTERS[<int>kind], c"B", c"b", c"c") and letters[1] == 0
 
 
-cdef int open_both(object src, object dst, Py_buffer* a, Py_buffer* b) except -1:
-    PyObject_GetBuffer(src, a, PyBUF_SIMPLE)
+cdef int check_kind(const Py_buffer* a, Kind kind, str name) except -1:
+    if not fits(a, kind):
+        format = a.format.decode("ascii", "replace")
+        raise misuse(
+            f"{name} holds items of {a.itemsize} octets, format {format!r}; {NAMES[<int>kind]} "
+            f"({N_OCTETS[<int>kind]} octets an item) or plain octets are needed"
+        )
+    if a.ndim > 1:
+        raise misuse(f"{name} has {a.ndim} dimensions, 1 is needed")
+    return 0
+
+
+cdef int check_whole(const Py_buffer* a, Kind kind) except -1:
+    if a.len % N_OCTETS[<int>kind]:
+        raise misuse(
+            f"{NAMES[<int>kind]} src holds {a.len} octets, no whole number of "
+            f"{N_OCTETS[<int>kind]}-octet samples"
+        )
+    return 0
+
+
+cdef int open_source(object src, Kind kind, Py_buffer* a) except -1:
+    PyObject_GetBuffer(src, a, PyBUF_ND | PyBUF_FORMAT)
     try:
-        return PyObject_GetBuffer(dst, b, PyBUF_WRITABLE)
+        check_kind(a, kind, "src")
+        return check_whole(a, kind)
     except BaseException:
         PyBuffer_Release(a)
         raise
+
+
+cdef int open_both(
+    object src, Kind src_kind, object dst, Kind dst_kind, Py_buffer* a, Py_buffer* b,
+) except -1:
+    open_source(src, src_kind, a)
+    try:
+        PyObject_GetBuffer(dst, b, PyBUF_ND | PyBUF_FORMAT | PyBUF_WRITABLE)
+    except BaseException:
+        PyBuffer_Release(a)
+        raise
+    try:
+        return check_kind(b, dst_kind, "dst")
+    except BaseException:
+        close_both(a, b)
+        raise
+
+
+cdef int check_finite(const Py_buffer* a) except -1:
+    cdef const uint8_t* p = <const uint8_t*>a.buf
+    cdef Py_ssize_t i, n_samples = a.len >> 2
+    cdef float x
+    for i in range(n_samples):
+        memcpy(&x, p + 4 * i, 4)
+        if x - x != 0:
+            raise misuse(
+                f"src holds {x} at sample {i} of {n_samples}; finite numbers are needed"
+            )
+    return 0
 
 
 cdef void close_source(Py_buffer* a) noexcept:
@@ -38,12 +102,6 @@ cdef object misuse(str text):
     # load a compiled one twice, which would go on raising the class of before.
     from voice_ai.errors import UsageError
     return UsageError(text)
-
-
-cdef int check_whole(const Py_buffer* a) except -1:
-    if a.len & 1:
-        raise misuse(f"pcm16 holds {a.len} octets, no whole number of 2-octet samples")
-    return 0
 
 
 cdef int check_room(const Py_buffer* a, const Py_buffer* b, Py_ssize_t n_octets) except -1:

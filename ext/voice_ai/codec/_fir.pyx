@@ -11,7 +11,8 @@ from libc.stdint cimport int16_t, int32_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from voice_ai.codec._door cimport (
-    RELEASE_GIL_AT, check_room, check_whole, close_both, close_source, open_both, open_source,
+    RELEASE_GIL_AT, PCM16, check_room, close_both, close_source, open_both,
+    open_source,
 )
 
 cdef extern from "halfband.h" nogil:
@@ -165,9 +166,8 @@ cdef class Upsample2:
         Cost: no allocation; the GIL is released from 65,536 samples on.
         """
         cdef Py_buffer a, b
-        open_both(src, dst, &a, &b)
+        open_both(src, PCM16, dst, PCM16, &a, &b)
         try:
-            check_whole(&a)
             check_room(&a, &b, 2 * a.len)
             run_up(&self.state, &a, <uint8_t*>b.buf)
             return a.len
@@ -177,9 +177,8 @@ cdef class Upsample2:
     def process(self, pcm16, /):
         """Upsample into a new `bytes` of twice the length; otherwise as `into`."""
         cdef Py_buffer a
-        open_source(pcm16, &a)
+        open_source(pcm16, PCM16, &a)
         try:
-            check_whole(&a)
             out = PyBytes_FromStringAndSize(NULL, 2 * a.len)
             run_up(&self.state, &a, <uint8_t*>PyBytes_AS_STRING(out))
             return out
@@ -244,10 +243,9 @@ cdef class Downsample2:
         """
         cdef Py_buffer a, b
         cdef Py_ssize_t n
-        open_both(src, dst, &a, &b)
+        open_both(src, PCM16, dst, PCM16, &a, &b)
         try:
             n = n_halved(&self.state, &a)
-            check_whole(&a)
             check_room(&a, &b, 2 * n)
             run_down(&self.state, &a, <uint8_t*>b.buf)
             return n
@@ -257,9 +255,8 @@ cdef class Downsample2:
     def process(self, pcm16, /):
         """Downsample into a new `bytes`; otherwise as `into`."""
         cdef Py_buffer a
-        open_source(pcm16, &a)
+        open_source(pcm16, PCM16, &a)
         try:
-            check_whole(&a)
             out = PyBytes_FromStringAndSize(NULL, 2 * n_halved(&self.state, &a))
             run_down(&self.state, &a, <uint8_t*>PyBytes_AS_STRING(out))
             return out

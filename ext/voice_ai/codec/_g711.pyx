@@ -9,7 +9,8 @@ from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from voice_ai.codec._door cimport (
-    RELEASE_GIL_AT, check_room, check_whole, close_both, close_source, open_both, open_source,
+    RELEASE_GIL_AT, OCTETS, PCM16, check_room, close_both, close_source, open_both,
+    open_source,
 )
 
 # What the standard adds to a magnitude so that segments begin at powers of two, and the largest
@@ -123,7 +124,7 @@ def ulaw_decode_into(src, dst, /):
     Source: ITU-T G.711, table 2b.
     """
     cdef Py_buffer a, b
-    open_both(src, dst, &a, &b)
+    open_both(src, OCTETS, dst, PCM16, &a, &b)
     try:
         check_room(&a, &b, 2 * a.len)
         decode_at_will(<const uint8_t*>a.buf, a.len, <uint8_t*>b.buf)
@@ -154,9 +155,8 @@ def ulaw_encode_into(src, dst, /):
     Source: ITU-T G.711, table 2a; bit-exact to Python's former `audioop.lin2ulaw`.
     """
     cdef Py_buffer a, b
-    open_both(src, dst, &a, &b)
+    open_both(src, PCM16, dst, OCTETS, &a, &b)
     try:
-        check_whole(&a)
         check_room(&a, &b, a.len >> 1)
         encode_at_will(<const uint8_t*>a.buf, a.len >> 1, <uint8_t*>b.buf)
         return a.len >> 1
@@ -182,7 +182,7 @@ def ulaw_decode(data, /):
     Source: ITU-T G.711, table 2b.
     """
     cdef Py_buffer a
-    open_source(data, &a)
+    open_source(data, OCTETS, &a)
     try:
         pcm16 = PyBytes_FromStringAndSize(NULL, 2 * a.len)
         decode_at_will(<const uint8_t*>a.buf, a.len, <uint8_t*>PyBytes_AS_STRING(pcm16))
@@ -210,9 +210,8 @@ def ulaw_encode(pcm16, /):
     Source: ITU-T G.711, table 2a; bit-exact to Python's former `audioop.lin2ulaw`.
     """
     cdef Py_buffer a
-    open_source(pcm16, &a)
+    open_source(pcm16, PCM16, &a)
     try:
-        check_whole(&a)
         ulaw = PyBytes_FromStringAndSize(NULL, a.len >> 1)
         encode_at_will(<const uint8_t*>a.buf, a.len >> 1, <uint8_t*>PyBytes_AS_STRING(ulaw))
         return ulaw
