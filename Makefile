@@ -3,16 +3,18 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 BUILT := setup.py pyproject.toml $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.pxi')
+COMPILED := $(subst /,.,$(patsubst ext/%.pyx,%,$(sort $(shell find ext -name '*.pyx'))))
 PURE := voice_ai.codec voice_ai.wire voice_ai.turn
 SPEECH := tests/data/speech
 
-.PHONY: serve call test style types tests pure bench build dist-test lock clean
+.PHONY: serve call test style types native pure tests sanitize aarch64 aarch64-python fuzz leaks coverage-ext \
+	bench build dist-test lock clean
 
 serve: $(VENV)/.run      ## Answer the phone on port 8000
 	$(BIN)/python -m server
@@ -20,7 +22,7 @@ serve: $(VENV)/.run      ## Answer the phone on port 8000
 call: $(VENV)/.run       ## Place a call with recorded human speech, to a server of its own
 	$(BIN)/python -m server call $(SPEECH)/goforward.wav $(SPEECH)/cards_001.wav $(SPEECH)/austen_0880.wav
 
-test: style types pure tests  ## All that must hold
+test: style types native pure tests  ## All that must hold
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,7 +31,10 @@ style: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy --strict src
-	MYPYPATH=src $(BIN)/python -m mypy.stubtest voice_ai.codec._door voice_ai.codec._fir voice_ai.codec._g711
+	MYPYPATH=src $(BIN)/python -m mypy.stubtest $(COMPILED)
+
+native:                  ## The kernels' C headers, by C programs
+	tests/native/run build/native cc -O2
 
 pure: $(VENV)/.dev       ## The leaves, each line and branch of them by their own tests alone
 	$(BIN)/python -m pytest -q tests/codec tests/wire tests/turn \
@@ -38,8 +43,27 @@ pure: $(VENV)/.dev       ## The leaves, each line and branch of them by their ow
 tests: $(VENV)/.dev
 	$(BIN)/python -m pytest -q --ignore=tests/codec --ignore=tests/wire --ignore=tests/turn
 
-bench: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -p benchmark -o addopts='--import-mode=importlib' -o python_files='bench_*.py' benches
+sanitize: $(VENV)/.dev   ## C programs and codec tests under Address- and UndefinedBehaviourSanitizer
+	tests/native/run build/native-sanitized gcc -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+	BIN=$(BIN) .ci/flavour sanitized
+
+aarch64:                 ## The C programs for aarch64, under qemu
+	.ci/aarch64
+
+aarch64-python: $(VENV)/.dev  ## The codec tests on an aarch64 Python, under qemu; some minutes
+	BIN=$(BIN) .ci/aarch64-python
+
+fuzz: $(VENV)/.dev       ## The parsers of frames, some minutes
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_frames.py --n 10_000_000
+
+leaks: $(VENV)/.dev      ## A million calls of each codec function, some minutes
+	LEAK_CALLS=1_000_000 $(BIN)/python -m pytest -q tests/leaks
+
+coverage-ext: $(VENV)/.dev  ## Lines of ext/ that the codec tests run
+	BIN=$(BIN) .ci/flavour traced
+
+bench: $(VENV)/.bench    ## Every unit of the codec beside its peers, and what was to be reached
+	$(BIN)/python -m pytest benches
 
 build: $(VENV)/.dev      ## sdist and wheel, in dist/
 	rm -rf dist
@@ -54,13 +78,15 @@ lock: $(VENV)/.dev       ## Resolve anew for every supported Python
 		--extra local --group build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra local --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--extra local --group dev --group bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
 	find src ext -name '*.so' -delete -o -name '*.c' -delete
 
 $(VENV)/bin/python:
-	@[ -n "$(PYTHON)" ] || { echo 'voice_ai needs Python 3.11, 3.12 or 3.13: none found; name one: make PYTHON=/path/to/python' >&2; exit 2; }
+	@[ -n "$(PYTHON)" ] || { echo 'voice_ai needs Python 3.11, 3.12, 3.13 or 3.14: none found; name one: make PYTHON=/path/to/python' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 # Our own package comes last, without its dependencies: those are the locked ones.
@@ -71,4 +97,8 @@ $(VENV)/.run: requirements.lock $(BUILT) | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
 	@touch $@

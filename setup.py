@@ -1,6 +1,8 @@
 """Builds the compiled modules: `ext/a/b.pyx` becomes the module `a.b`.
 
-`VOICE_AI_TRACE=1` makes a slow build whose lines coverage can see, and which no benchmark may use.
+Two slow flavours, which no benchmark may use: `VOICE_AI_TRACE=1` for coverage of the lines,
+`VOICE_AI_SANITIZE=1` for GCC's or Clang's Address- and UndefinedBehaviourSanitizer. `.ci/flavour`
+builds each in a tree of its own and runs the tests there.
 """
 
 import os
@@ -11,7 +13,9 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 TRACED = os.environ.get("VOICE_AI_TRACE") == "1"
+SANITIZED = os.environ.get("VOICE_AI_SANITIZE") == "1"
 
+# Not among them: freethreading_compatible, until the tests have run on a free-threaded Python.
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -28,15 +32,22 @@ DIRECTIVES = {
     "linetrace": TRACED,
 }
 MACROS: list[tuple[str, str | None]] = [
-    # The old tracer also on Python 3.13: coverage's Cython plugin reads no other.
+    # The old tracer also on Python 3.13 and later: coverage's Cython plugin reads no other.
     ("CYTHON_TRACE", "1"),
     ("CYTHON_TRACE_NOGIL", "1"),
     ("CYTHON_USE_SYS_MONITORING", "0"),
 ]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# Python's own -fwrapv would make every overflow a defined one.
+STRICT = ["-O1", "-g", "-fno-wrapv", "-fno-omit-frame-pointer"]
 if sys.platform == "win32":
     FLAGS = ["/O2", "/W3"]
 else:
     FLAGS = ["-O3", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+if SANITIZED:
+    FLAGS += STRICT + SANITIZERS
+# dlopen was a library of its own until glibc 2.34.
+LIBRARIES = ["dl"] if sys.platform == "linux" else []
 
 
 def extension(source: Path) -> Extension:
@@ -48,6 +59,8 @@ def extension(source: Path) -> Extension:
         include_dirs=[source.parent.as_posix()],
         define_macros=MACROS if TRACED else [],
         extra_compile_args=FLAGS,
+        extra_link_args=SANITIZERS if SANITIZED else [],
+        libraries=LIBRARIES,
         depends=sorted(header.as_posix() for header in headers),
     )
 

@@ -1,73 +1,84 @@
-"""G.711 against audioop and a NumPy table, in one run: `make bench`, or pytest on this file.
+"""G.711, both laws, both ways: 20 ms of a call and a million samples, as new bytes.
 
-The last test prints the ratios to reach: how many times as long the peer takes, by the minimum.
+Peers: `audioop` (from Python 3.13 on the package audioop-lts), a NumPy table, and the package
+`g711`, whose samples are float32. The floor is memcpy: new bytes as long as the output.
 """
 
-import importlib
-import os
-import sys
-import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from voice_ai import codec
-from voice_ai.codec import ulaw_decode, ulaw_decode_into, ulaw_encode
+from benches.measuring import Unit, Work, memcpy
+from benches.peers import peer
+from voice_ai.codec import g711
 
-SIZES = (160, 1_000_000)
-MINIMA: dict[tuple[str, str, int], float] = {}
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    audioop = importlib.import_module("audioop") if sys.version_info < (3, 13) else None
-
-DECODED = np.frombuffer(ulaw_decode(bytes(range(256))), "<i2")
-ENCODED = np.frombuffer(ulaw_encode(np.arange(65536).astype("<u2")), np.uint8)
+LAWS = {"µ-law": "ulaw", "A-law": "alaw"}
+SIZES = {"160": 160, "1e6": 1_000_000}
 
 
-def numpy_decode(ulaw: bytes) -> bytes:
-    return DECODED[np.frombuffer(ulaw, np.uint8)].tobytes()
+def ours(law: str, job: str, data: bytes) -> Work:
+    return Work(getattr(g711, f"{law}_{job}"), (data,))
 
 
-def numpy_encode(pcm: bytes) -> bytes:
-    return ENCODED[np.frombuffer(pcm, "<u2")].tobytes()
+def ours_into(law: str, job: str, data: bytes) -> Work:
+    made = getattr(g711, f"{law}_{job}")(data)
+    return Work(getattr(g711, f"{law}_{job}_into"), (data, bytearray(len(made))))
 
 
-WAYS = {
-    "decode": {"ours": ulaw_decode, "numpy": numpy_decode},
-    "encode": {"ours": ulaw_encode, "numpy": numpy_encode},
+def audioop(law: str, job: str, data: bytes) -> Work:
+    name = f"{law}2lin" if job == "decode" else f"lin2{law}"
+    return Work(getattr(peer("audioop"), name), (data, 2))
+
+
+def numpy_table(law: str, job: str, data: bytes) -> Work:
+    if job == "decode":
+        decoded = np.frombuffer(getattr(g711, f"{law}_decode")(bytes(range(256))), "<i2")
+        return Work(lambda octets: decoded[np.frombuffer(octets, np.uint8)].tobytes(), (data,))
+    all_samples = np.arange(65536).astype("<u2").tobytes()
+    encoded = np.frombuffer(getattr(g711, f"{law}_encode")(all_samples), np.uint8)
+    return Work(lambda pcm: encoded[np.frombuffer(pcm, "<u2")].tobytes(), (data,))
+
+
+def package_g711(law: str, job: str, data: bytes) -> Work:
+    call = getattr(peer("g711"), f"{job}_{law}")
+    if job == "decode":
+        return Work(call, (data,))
+    return Work(call, (np.frombuffer(data, "<i2").astype(np.float32) / 32768,))
+
+
+def floor(law: str, job: str, data: bytes) -> Work:
+    return memcpy(2 * len(data) if job == "decode" else len(data) // 2)
+
+
+CONTENDERS: dict[str, Callable[[str, str, bytes], Work]] = {
+    "ours": ours,
+    "ours, into": ours_into,
+    "audioop": audioop,
+    "numpy table": numpy_table,
+    "g711 (float32)": package_g711,
+    "memcpy": floor,
 }
-if audioop is not None:
-    WAYS["decode"]["audioop"] = lambda ulaw: audioop.ulaw2lin(ulaw, 2)
-    WAYS["encode"]["audioop"] = lambda pcm: audioop.lin2ulaw(pcm, 2)
+SAME = ("ours", "audioop", "numpy table")
 
 
-def samples(job: str, n_samples: int) -> bytes:
-    ulaw = np.random.default_rng(1).integers(0, 256, n_samples, np.uint8).tobytes()
-    return ulaw if job == "decode" else ulaw_decode(ulaw)
+def samples(law: str, job: str, n_samples: int) -> bytes:
+    octets = np.random.default_rng(1).integers(0, 256, n_samples, np.uint8).tobytes()
+    return octets if job == "decode" else getattr(g711, f"{law}_decode")(octets)
 
 
-@pytest.mark.skipif(os.environ.get("VOICE_AI_TRACE") == "1", reason="a traced build proves nothing")
-@pytest.mark.parametrize("n_samples", SIZES)
-@pytest.mark.parametrize(("job", "way"), [(job, way) for job, ways in WAYS.items() for way in ways])
-def test_g711(benchmark, job, way, n_samples):
-    data = samples(job, n_samples)
-    benchmark.group = f"{job} {n_samples}, kernel: {codec.info()['g711']}"
-    made = benchmark(WAYS[job][way], data)
-    assert made == WAYS[job]["ours"](data)
-    MINIMA[job, way, n_samples] = benchmark.stats.stats.min
+@pytest.mark.parametrize("contender", CONTENDERS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("job", ["decode", "encode"])
+@pytest.mark.parametrize("law", LAWS)
+def bench_g711(measure: Any, law: str, job: str, size: str, contender: str) -> None:
+    def prepare() -> Work:
+        name = LAWS[law]
+        data = samples(name, job, SIZES[size])
+        work = CONTENDERS[contender](name, job, data)
+        if contender in SAME:
+            assert work.call(*work.args) == getattr(g711, f"{name}_{job}")(data)
+        return work
 
-
-def test_decode_into(benchmark):
-    data, room = samples("decode", 160), bytearray(320)
-    benchmark.group = "decode 160 into the caller's buffer"
-    assert benchmark(ulaw_decode_into, data, room) == 160
-
-
-def test_print_the_ratios(capsys):
-    with capsys.disabled():
-        for (job, way, n_samples), seconds in MINIMA.items():
-            if way != "ours":
-                ratio = seconds / MINIMA[job, "ours", n_samples]
-                print(f"\n{job} {n_samples}: {way} takes {ratio:.1f} times as long", end="")
-        print()
+    measure(Unit(f"{law} {job}", size), contender, prepare)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference import fir as reference
 from reference import g711 as g711_reference
-from reference import halfband as reference
 from voice_ai.codec.formats import PCM16_8K, PCM16_16K, PCM16_24K, ULAW_8K, AudioFormat
 from voice_ai.codec.g711 import ulaw_decode, ulaw_encode
 from voice_ai.codec.resample import ResampleStream
 from voice_ai.codec.transcode import Transcoder, mulaw_to_pcm_16k, pcm_16k_to_mulaw
 from voice_ai.errors import UsageError
 
-KNOWN = (ULAW_8K, PCM16_8K, PCM16_16K)
+KNOWN = (ULAW_8K, PCM16_8K, PCM16_16K, PCM16_24K)
 ALL_PAIRS = pytest.mark.parametrize(("source", "target"), list(product(KNOWN, KNOWN)), ids=str)
 CHANGING_PAIRS = [(a, b) for a, b in product(KNOWN, KNOWN) if a != b]
 RATE_PAIRS = [(a, b) for a, b in CHANGING_PAIRS if a.rate_hz != b.rate_hz]
@@ -41,8 +41,8 @@ def test_half_a_sample_is_refused():
 @pytest.mark.parametrize("n_octets", [1, 2, 13, 160, 5000])
 def test_a_recording_up_stands_where_it_stood(n_octets):
     ulaw = audio(n_octets)
-    pcm = np.array([g711_reference.decode(octet) for octet in ulaw])
-    exact = reference.upsample(np.concatenate([pcm, np.zeros(27, int)]))[27 : 27 + 2 * n_octets]
+    pcm = np.array([g711_reference.ulaw_decode(octet) for octet in ulaw])
+    exact = reference.resample(pcm, reference.prototype(8000, 16000), last=True)[27:]
     made = np.frombuffer(mulaw_to_pcm_16k(ulaw), "<i2")
     assert (made == exact).all()
     assert (made[::2] == pcm).all()
@@ -53,8 +53,9 @@ def test_a_recording_up_stands_where_it_stood(n_octets):
 )
 def test_a_recording_down_keeps_an_odd_sample(n_samples, n_octets):
     pcm = np.frombuffer(audio(2 * n_samples), "<i2")
-    exact = reference.downsample(np.concatenate([pcm, np.zeros(60, "<i2")]))[13 : 13 + n_octets]
-    assert pcm_16k_to_mulaw(pcm) == bytes(map(g711_reference.encode, exact.tolist()))
+    exact = reference.resample(pcm, reference.prototype(16000, 8000), last=True)[13:]
+    assert len(exact) == n_octets
+    assert pcm_16k_to_mulaw(pcm) == bytes(map(g711_reference.ulaw_encode, exact.tolist()))
 
 
 def test_speech_survives_up_and_down_within_two_steps_of_g711():
@@ -70,7 +71,7 @@ def test_speech_survives_up_and_down_within_two_steps_of_g711():
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [(ULAW_8K, PCM16_24K), (PCM16_24K, PCM16_16K), (AudioFormat("mulaw", 16000), ULAW_8K)],
+    [(AudioFormat("mulaw", 16000), ULAW_8K), (PCM16_8K, AudioFormat("linear16", 48000))],
     ids=str,
 )
 def test_an_unknown_pair_is_refused_by_both_names(source, target):
@@ -83,7 +84,7 @@ def test_an_empty_chunk_is_empty(source, target):
     assert Transcoder(source, target).convert(b"") == b""
 
 
-@pytest.mark.parametrize("same", [*KNOWN, PCM16_24K], ids=str)
+@pytest.mark.parametrize("same", KNOWN, ids=str)
 def test_equal_formats_pass_through_untouched(same):
     chunk = audio(7)
     assert Transcoder(same, same).convert(chunk) is chunk
@@ -119,7 +120,7 @@ def test_the_last_chunk_brings_out_the_rest_and_ends_the_stream(source, target):
     whole = transcoder.convert(data, last=True)
     stream = ResampleStream(source.rate_hz, target.rate_hz)
     n_octets_each = {"mulaw": 1, "linear16": 2}
-    n_late = stream.delay() * n_octets_each[target.encoding]
+    n_late = int(stream.delay()) * n_octets_each[target.encoding]
     assert whole[:-n_late].startswith(expected(source, target, data)[:-1])
     n_samples = len(data) // n_octets_each[source.encoding]
     n_made = -(-n_samples * target.rate_hz // source.rate_hz)

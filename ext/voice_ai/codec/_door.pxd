@@ -19,7 +19,8 @@ cdef enum Kind:
     FLOAT32
 
 # A successful open is followed by its close, whatever happens between. They raise UsageError for
-# items of another kind, for more than one dimension and for part of an item.
+# items of another kind, for more than one dimension and for part of an item. Only `buf` and `len`
+# are filled in for sure.
 cdef int open_source(object src, Kind kind, Py_buffer* a) except -1
 cdef int open_both(
     object src, Kind src_kind, object dst, Kind dst_kind, Py_buffer* a, Py_buffer* b,

@@ -1,38 +1,22 @@
-# The 2:1 resamplers. PCM16 is passed as octets, little-endian, anywhere; buffers do not overlap.
+# Resampling among the telephone's rates by a FIR. Samples are passed as octets, little-endian,
+# anywhere; buffers do not overlap.
 
-from libc.stdint cimport int16_t, uint8_t
+from libc.stdint cimport uint8_t
 
-cdef extern from "halfband.h" nogil:
-    enum:
-        HALFBAND_TAPS
-        HALFBAND_CENTRE
+cdef extern from "fir_state.h" nogil:
+    # Plain memory, some hundreds of octets; may be copied.
+    ctypedef struct FirState:
+        pass
 
 
-# The last samples that the filter still needs, the oldest first. All zeros is a stream's beginning.
-cdef struct UpState:
-    int16_t past[HALFBAND_TAPS - 1]
-
-# Going down, `past` is of every second sample from the second on; `late` is of the others, which
-# the centre tap delays by 13; `carried` waits for its partner.
-cdef struct DownState:
-    int16_t past[HALFBAND_TAPS - 1]
-    int16_t late[13]
-    int16_t carried
-    bint carries
-
-# Writes 2 n samples.
-cdef void upsample(
-    UpState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
-) noexcept nogil
-# Writes (n + 1 if the state carries a sample, else n) // 2 samples.
-cdef void downsample(
-    DownState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
+# The samples that n more make.
+cdef Py_ssize_t fir_count(const FirState* state, Py_ssize_t n_samples) noexcept nogil
+# PCM16: takes n samples and writes fir_count() of them. The state is that of a Fir of int16.
+cdef void fir_run(
+    FirState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
 ) noexcept nogil
 
 
-cdef class Upsample2:
-    cdef UpState state
-
-
-cdef class Downsample2:
-    cdef DownState state
+cdef class Fir:
+    cdef FirState state
+    cdef bint is_float

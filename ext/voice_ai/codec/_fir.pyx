@@ -1,271 +1,257 @@
-"""The 2:1 resamplers of the live path: a half-band FIR of 55 taps by its two phases.
+"""Resampling among 8, 16, 24, 32 and 48 kHz by a polyphase FIR, with a constant, short delay.
 
-Up, the filter runs between every two samples and the centre tap hands the samples themselves
-through; down, it runs over one half of the samples and the centre tap adds the other. The
-half-band's zeros are never touched.
+The filters are the tables of fir_taps.h, the sums and the stream around them are C (fir.h); here is
+their face.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport int16_t, int32_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t
+
+from math import gcd
 
 from voice_ai.codec._door cimport (
-    RELEASE_GIL_AT, PCM16, check_room, close_both, close_source, open_both,
-    open_source,
+    FLOAT32, PCM16, RELEASE_GIL_AT, Kind, check_finite, check_room, close_both, close_source,
+    misuse, open_both, open_source,
 )
 
-cdef extern from "halfband.h" nogil:
-    void halfband_sums(const int16_t* x, Py_ssize_t n, int32_t* sums)
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
 
-# Blocks stay in the first-level cache; 512 samples cover 20 ms at 16 kHz.
-cdef enum:
-    BLOCK = 512
-    PAST = HALFBAND_TAPS - 1
-    LATE = 13
+cdef extern from "fir.h" nogil:
+    enum:
+        FIR_LINEAR
+        FIR_MINIMUM
+        FIR_N_TABLES
+
+    struct fir_table:
+        int up, down, kind
+
+    const fir_table* fir_tables
+    Py_ssize_t fir_completed(const FirState* state, Py_ssize_t n_samples)
+    Py_ssize_t fir_end_count(const FirState* state, Py_ssize_t n_samples)
+    double fir_delay(const FirState* state, Py_ssize_t n_samples)
+    void fir_begin(FirState* state, const fir_table* table)
+    void fir_clear(FirState* state)
+    void fir_copy(FirState* to, const FirState* state, size_t n_octets)
+
+    ctypedef void fir_runner(
+        FirState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
+    ) noexcept
+    void fir_end(FirState* state, fir_runner* run, size_t n_octets, uint8_t* dst)
+
+    struct fir_kernel:
+        const char* name
+        fir_runner* run16
+        fir_runner* run32
+
+    enum:
+        FIR_N_KERNELS
+    const fir_kernel* fir_kernels
+    int fir_first_kernel()
+
+cdef tuple RATES = (8000, 16000, 24000, 32000, 48000)
+cdef tuple DTYPES = ("int16", "float32")
+cdef tuple PHASES = ("linear", "minimum")
+# So that no count of samples or octets overflows, at up to six times as many of four octets.
+cdef Py_ssize_t MOST_SAMPLES = PY_SSIZE_T_MAX // 32
+cdef int best = fir_first_kernel()
+cdef const fir_kernel* chosen = &fir_kernels[best]
 
 
-cdef inline int16_t saturated(int32_t x) noexcept nogil:
-    return <int16_t>(32767 if x > 32767 else -32768 if x < -32768 else x)
+cdef Py_ssize_t fir_count(const FirState* state, Py_ssize_t n_samples) noexcept nogil:
+    return fir_completed(state, n_samples)
 
 
-cdef void upsample_block(
-    UpState* state, const uint8_t* src, Py_ssize_t n, uint8_t* dst,
+cdef void fir_run(
+    FirState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
 ) noexcept nogil:
-    cdef int16_t x[PAST + BLOCK]
-    cdef int16_t y[2 * BLOCK]
-    cdef int32_t sums[BLOCK]
-    cdef Py_ssize_t i
-    memcpy(x, state.past, sizeof(state.past))
-    memcpy(x + PAST, src, 2 * n)
-    halfband_sums(x, n, sums)
-    for i in range(n):
-        y[2 * i] = saturated((sums[i] + 8192) >> 14)
-        # 13 samples later is 27 at twice the rate, less the one between.
-        y[2 * i + 1] = x[i + PAST - LATE]
-    memcpy(dst, y, 4 * n)
-    memcpy(state.past, x + n, sizeof(state.past))
+    chosen.run16(state, src, n_samples, dst)
 
 
-cdef void upsample(
-    UpState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
+cdef const fir_table* table_of(in_rate, out_rate, phase) except NULL:
+    cdef int i, up, down, kind
+    if in_rate not in RATES or out_rate not in RATES:
+        raise misuse(
+            f"cannot resample {in_rate} Hz to {out_rate} Hz by the FIR; it knows 8000, 16000, "
+            "24000, 32000 and 48000"
+        )
+    if phase not in PHASES:
+        raise misuse(f"phase is {phase!r}; 'linear' or 'minimum' is needed")
+    up, down = out_rate // gcd(in_rate, out_rate), in_rate // gcd(in_rate, out_rate)
+    kind = FIR_MINIMUM if phase == "minimum" and up != down else FIR_LINEAR
+    for i in range(FIR_N_TABLES):
+        if (fir_tables[i].up, fir_tables[i].down, fir_tables[i].kind) == (up, down, kind):
+            return &fir_tables[i]
+    raise misuse(f"no FIR of {phase} phase from {in_rate} Hz to {out_rate} Hz")
+
+
+cdef Py_ssize_t n_made(const FirState* state, Py_ssize_t n_samples, bint last) noexcept nogil:
+    cdef Py_ssize_t n = fir_completed(state, n_samples)
+    return n + fir_end_count(state, n_samples) if last else n
+
+
+cdef void run(
+    FirState* state, bint is_float, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
+    bint last,
 ) noexcept nogil:
-    cdef Py_ssize_t done = 0
-    while done < n_samples:
-        upsample_block(state, src + 2 * done, min(BLOCK, n_samples - done), dst + 4 * done)
-        done += BLOCK
+    cdef fir_runner* runner = chosen.run32 if is_float else chosen.run16
+    cdef Py_ssize_t n_octets = 4 if is_float else 2
+    cdef Py_ssize_t n = fir_completed(state, n_samples)
+    runner(state, src, n_samples, dst)
+    if last:
+        fir_end(state, runner, n_octets, dst + n * n_octets)
 
 
-cdef void downsample_block(
-    DownState* state, const int16_t* pairs, Py_ssize_t n, uint8_t* dst,
-) noexcept nogil:
-    cdef int16_t odd[PAST + BLOCK]
-    cdef int16_t even[LATE + BLOCK]
-    cdef int16_t y[BLOCK]
-    cdef int32_t sums[BLOCK]
-    cdef Py_ssize_t i
-    memcpy(odd, state.past, sizeof(state.past))
-    memcpy(even, state.late, sizeof(state.late))
-    for i in range(n):
-        even[LATE + i] = pairs[2 * i]
-        odd[PAST + i] = pairs[2 * i + 1]
-    halfband_sums(odd, n, sums)
-    for i in range(n):
-        # The gain of 2 is halved here, in the shift: 15 bits, not 14.
-        y[i] = saturated((sums[i] + HALFBAND_CENTRE * <int32_t>even[i] + 16384) >> 15)
-    memcpy(dst, y, 2 * n)
-    memcpy(state.past, odd + n, sizeof(state.past))
-    memcpy(state.late, even + n, sizeof(state.late))
+cdef Py_ssize_t item_of(Fir fir) noexcept:
+    return 4 if fir.is_float else 2
 
 
-cdef void downsample(
-    DownState* state, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst,
-) noexcept nogil:
-    cdef int16_t x[2 * BLOCK]
-    cdef Py_ssize_t taken, n_pairs
-    while n_samples > 0:
-        # The carried sample goes in front, and what then has no partner is carried.
-        x[0] = state.carried
-        taken = min(n_samples, 2 * BLOCK - state.carries)
-        memcpy(x + state.carries, src, 2 * taken)
-        n_pairs = (taken + state.carries) >> 1
-        state.carries = (taken + state.carries) & 1
-        if state.carries:
-            state.carried = x[2 * n_pairs]
-        downsample_block(state, x, n_pairs, dst)
-        src += 2 * taken
-        dst += 2 * n_pairs
-        n_samples -= taken
+cdef Py_ssize_t ready(Fir fir, const Py_buffer* src, bint last) except -1:
+    """How many samples are to be made of `src`, which is fine."""
+    if fir.is_float:
+        check_finite(src)
+    return n_made(&fir.state, src.len // item_of(fir), last)
 
 
-cdef void run_up(UpState* state, const Py_buffer* src, uint8_t* dst) noexcept:
-    # On a copy: a second thread in the same stream then spoils the sound, and never memory.
-    cdef UpState own = state[0]
-    if src.len < 2 * RELEASE_GIL_AT:
-        upsample(&own, <const uint8_t*>src.buf, src.len >> 1, dst)
-    else:
-        with nogil:
-            upsample(&own, <const uint8_t*>src.buf, src.len >> 1, dst)
-    state[0] = own
-
-
-cdef void run_down(DownState* state, const Py_buffer* src, uint8_t* dst) noexcept:
-    # On a copy too: the room in dst was reckoned with this state's carried sample.
-    cdef DownState own = state[0]
-    if src.len < 2 * RELEASE_GIL_AT:
-        downsample(&own, <const uint8_t*>src.buf, src.len >> 1, dst)
-    else:
-        with nogil:
-            downsample(&own, <const uint8_t*>src.buf, src.len >> 1, dst)
-    state[0] = own
-
-
-cdef Py_ssize_t n_halved(const DownState* state, const Py_buffer* src) noexcept:
-    return ((src.len >> 1) + state.carries) >> 1
+cdef void work(Fir fir, const Py_buffer* src, uint8_t* dst, bint last) noexcept:
+    cdef Py_ssize_t n_samples = src.len // item_of(fir)
+    cdef FirState own
+    if n_samples < RELEASE_GIL_AT:
+        run(&fir.state, fir.is_float, <const uint8_t*>src.buf, n_samples, dst, last)
+        return
+    # On a copy: a second thread in the same stream meanwhile spoils the sound, and never memory.
+    fir_copy(&own, &fir.state, item_of(fir))
+    with nogil:
+        run(&own, fir.is_float, <const uint8_t*>src.buf, n_samples, dst, last)
+    fir_copy(&fir.state, &own, item_of(fir))
 
 
 @cython.final
-cdef class Upsample2:
-    """Double the rate of a PCM16 stream, 8 to 16 kHz: always 2 n samples for n, at once.
+cdef class Fir:
+    """Change the rate of a mono stream among 8, 16, 24, 32 and 48 kHz, at once.
 
-    The result is the same however the input is cut. One stream, one object, one thread. The output
-    runs `delay` samples behind (27 of 16 kHz are 1.69 ms): it begins with that much silence, and at
-    the end `drain` brings out what is still inside.
+    Whole frames of 10 ms make whole frames, from the first on, and the result is the same however
+    the input is cut: samples are taken in groups, of two going from 16 to 8 kHz, and an incomplete
+    one waits for its rest. One stream, one object, one thread.
 
-    Every second output sample is an input sample, unchanged. The others are exact to the last bit
-    of the convolution in Q14, rounded half up, saturated to int16. Pass band to 3.4 kHz within 0.01
-    dB, images 70 dB down.
+    The output runs `delay()` samples behind: it begins with that much silence, and `last=True`
+    brings out what is still inside; the next sample is then the first of a new stream. Linear phase
+    takes 1.63 to 1.73 ms where the lower rate is 8 kHz, proportionally less where it is higher.
+    Minimum phase takes 0.2 to 0.3 ms, and up to 0.6 at 3.4 kHz: the waveform changes its shape.
+    Both are flat to 0.01 dB up to 0.85 of the lower rate's half, and keep images and aliases 70 dB
+    down.
 
-    Source: the class of filter of ITU-T G.191 (STL, FIR 2:1), a design of our own.
+    int16 is exact to the last bit of the convolution with coefficients of 14 to 16 bits, rounded
+    half up and saturated. Going up by a whole number, a sample of each group is an input sample,
+    unchanged (linear phase). float32 does not saturate.
+
+    Args:
+        in_rate: Hz of what comes in.
+        out_rate: Hz of what goes out; the same makes a copy.
+        dtype: "int16" or "float32", of input and output.
+        phase: "linear" or "minimum".
+
+    Raises:
+        UsageError: another rate, dtype or phase.
+
+    Source: the class of filter of ITU-T G.191 (STL, FIR), designs of our own; the tests measure
+        them.
     """
 
-    @property
+    def __cinit__(self):
+        # Memory is safe also without an __init__: a plain copy.
+        fir_begin(&self.state, &fir_tables[0])
+
+    def __init__(self, in_rate, out_rate, *, dtype="int16", phase="linear"):
+        if dtype not in DTYPES:
+            raise misuse(f"dtype is {dtype!r}; 'int16' or 'float32' is needed")
+        fir_begin(&self.state, table_of(in_rate, out_rate, phase))
+        self.is_float = dtype == "float32"
+
     def delay(self):
-        """How many output samples the output runs behind the input."""
-        return 2 * LATE + 1
+        """Return how many output samples the output runs behind the input that has come.
+
+        An end now would bring that many, rounded up. It is the filter's group delay (the mean over
+        the pass band), and what the samples of an incomplete group are in output samples.
+        """
+        return fir_delay(&self.state, 0)
 
     def clear(self):
         """Forget the stream: the next sample is the first."""
-        memset(&self.state, 0, sizeof(self.state))
+        fir_clear(&self.state)
 
-    def into(self, src, dst, /):
-        """Upsample into the caller's buffer.
-
-        Args:
-            src: n samples of int16, little-endian; any contiguous buffer.
-            dst: a writable contiguous buffer of at least 4 n octets, apart from `src`.
-
-        Returns:
-            2 n, the number of samples written.
+    def room(self, n_samples, last=False):
+        """Return the number of samples that `n_samples` more will make.
 
         Raises:
-            UsageError: `src` ends within a sample, or `dst` is too short or overlaps it; nothing
-                was written or kept.
+            UsageError: `n_samples` is negative, or more than memory holds.
+        """
+        if not 0 <= n_samples <= MOST_SAMPLES:
+            raise misuse(f"n_samples is {n_samples}; 0 to {MOST_SAMPLES} are possible")
+        return n_made(&self.state, n_samples, last)
+
+    def into(self, src, dst, /, last=False):
+        """Resample into the caller's buffer.
+
+        Args:
+            src: n samples of the `dtype`, little-endian, or their octets; contiguous.
+            dst: a writable contiguous buffer of at least `room(n, last)` samples, apart from `src`.
+            last: bring out also what is still inside.
+
+        Returns:
+            `room(n, last)`, the number of samples written.
+
+        Raises:
+            UsageError: `src` ends within a sample or holds a NaN or an infinity, or `dst` is too
+                short or overlaps it; nothing was written or kept.
             BufferError: a buffer is not contiguous, or `dst` is read-only.
 
         Cost: no allocation; the GIL is released from 65,536 samples on.
         """
         cdef Py_buffer a, b
-        open_both(src, PCM16, dst, PCM16, &a, &b)
-        try:
-            check_room(&a, &b, 2 * a.len)
-            run_up(&self.state, &a, <uint8_t*>b.buf)
-            return a.len
-        finally:
-            close_both(&a, &b)
-
-    def process(self, pcm16, /):
-        """Upsample into a new `bytes` of twice the length; otherwise as `into`."""
-        cdef Py_buffer a
-        open_source(pcm16, PCM16, &a)
-        try:
-            out = PyBytes_FromStringAndSize(NULL, 2 * a.len)
-            run_up(&self.state, &a, <uint8_t*>PyBytes_AS_STRING(out))
-            return out
-        finally:
-            close_source(&a)
-
-    def drain(self):
-        """Put silence in after the last sample, and return the samples brought out.
-
-        They are `delay`.
-        """
-        # Every sample in gives two out: one more than is wanted.
-        return self.process(bytes(2 * (LATE + 1)))[:2 * self.delay]
-
-
-@cython.final
-cdef class Downsample2:
-    """Halve the rate of a PCM16 stream, 16 to 8 kHz: a sample for every pair, at once.
-
-    The result is the same however the input is cut: an odd sample is carried until its partner
-    comes. One stream, one object, one thread. The output runs `delay` samples behind (13 of 8 kHz
-    are 1.63 ms): it begins with that much silence, and at the end `drain` brings out what is still
-    inside.
-
-    Exact to the last bit of the convolution in Q14, rounded half up, saturated to int16. Pass band
-    to 3.4 kHz within 0.01 dB; what would fold onto it is 70 dB down.
-
-    Source: the class of filter of ITU-T G.191 (STL, FIR 2:1), a design of our own.
-    """
-
-    @property
-    def delay(self):
-        """How many output samples the output runs behind the input."""
-        return LATE
-
-    @property
-    def carries(self):
-        """How many input samples wait for a partner: 0 or 1."""
-        return 1 if self.state.carries else 0
-
-    def clear(self):
-        """Forget the stream: the next sample is the first."""
-        memset(&self.state, 0, sizeof(self.state))
-
-    def into(self, src, dst, /):
-        """Downsample into the caller's buffer.
-
-        Args:
-            src: n samples of int16, little-endian; any contiguous buffer.
-            dst: a writable contiguous buffer, apart from `src`, for a sample (2 octets) a pair,
-                counting a carried one.
-
-        Returns:
-            (n + `carries`) // 2, the number of samples written.
-
-        Raises:
-            UsageError: `src` ends within a sample, or `dst` is too short or overlaps it; nothing
-                was written or kept.
-            BufferError: a buffer is not contiguous, or `dst` is read-only.
-
-        Cost: no allocation; the GIL is released from 65,536 samples on.
-        """
-        cdef Py_buffer a, b
+        cdef Kind kind = FLOAT32 if self.is_float else PCM16
         cdef Py_ssize_t n
-        open_both(src, PCM16, dst, PCM16, &a, &b)
+        open_both(src, kind, dst, kind, &a, &b)
         try:
-            n = n_halved(&self.state, &a)
-            check_room(&a, &b, 2 * n)
-            run_down(&self.state, &a, <uint8_t*>b.buf)
+            n = ready(self, &a, last)
+            check_room(&a, &b, n * item_of(self))
+            work(self, &a, <uint8_t*>b.buf, last)
             return n
         finally:
             close_both(&a, &b)
 
-    def process(self, pcm16, /):
-        """Downsample into a new `bytes`; otherwise as `into`."""
+    def process(self, src, /, last=False):
+        """Resample into new `bytes`; otherwise as `into`."""
         cdef Py_buffer a
-        open_source(pcm16, PCM16, &a)
+        cdef Py_ssize_t n
+        open_source(src, FLOAT32 if self.is_float else PCM16, &a)
         try:
-            out = PyBytes_FromStringAndSize(NULL, 2 * n_halved(&self.state, &a))
-            run_down(&self.state, &a, <uint8_t*>PyBytes_AS_STRING(out))
+            n = ready(self, &a, last)
+            out = PyBytes_FromStringAndSize(NULL, n * item_of(self))
+            work(self, &a, <uint8_t*>PyBytes_AS_STRING(out), last)
             return out
         finally:
             close_source(&a)
 
-    def drain(self):
-        """Put silence in after the last sample, and return the samples brought out.
 
-        They are `delay` + `carries`.
-        """
-        return self.process(bytes(2 * (2 * LATE + self.carries)))
+def kernels():
+    """Name the kernels that this machine can run, the best first."""
+    return tuple([fir_kernels[i].name.decode() for i in range(best, FIR_N_KERNELS)])
+
+
+def kernel():
+    """Name the kernel in use."""
+    return chosen.name.decode()
+
+
+def use(name, /):
+    """Use another kernel from now on, for tests and benches; they differ in nothing but speed.
+
+    Raises:
+        UsageError: this machine has no kernel of that name.
+    """
+    global chosen
+    if name not in kernels():
+        raise misuse(f"no kernel {name!r} here; there are {', '.join(kernels())}")
+    chosen = &fir_kernels[best + kernels().index(name)]

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProviderError
 
@@ -16,9 +15,10 @@ LIMIT_MS = 15_000
 class Backlog:
     """Takes frames as they come and gives messages of `MESSAGE_MS`, in the recogniser's format."""
 
-    def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
-        """Convert from the line's format to the recogniser's."""
-        self._transcoder = Transcoder(source, target)
+    def __init__(self, transcoder: Transcoder) -> None:
+        """Convert by `transcoder`, from the line's format to the recogniser's."""
+        self._transcoder = transcoder
+        target = transcoder.target
         self._size = MESSAGE_MS * target.n_octets_per_ms
         self._limit = LIMIT_MS * target.n_octets_per_ms
         self._pending = bytearray()

@@ -163,8 +163,9 @@ class Responder:
             self._tell(ReplyStarted(turn))
 
         self.playout.begin(turn, self._clock.timestamp_ms)
-        source = self._services.tts.output_format
-        return Speaker(turn, self._line, self._clock, self.playout, source, first_frame)
+        services, line = self._services, self._line
+        transcoder = services.transcoder(services.tts.output_format, line.format)
+        return Speaker(turn, line, self._clock, self.playout, transcoder, first_frame)
 
     def _claim(self, turn: int) -> TurnRecord | None:
         """Return the turn of the caller's that this answers: the last, if no answer was heard."""

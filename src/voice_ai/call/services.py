@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from voice_ai.agent import Agent
 from voice_ai.call.tools import ToolBox
+from voice_ai.codec.formats import AudioFormat
+from voice_ai.codec.resample import Engine
+from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import Audio, CallInfo, LanguageModel, SpeechToText, TextToSpeech
 from voice_ai.turn.commands import Phrase
@@ -20,7 +23,10 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Shared by all calls of a server; `phrases` need no provider any more."""
+    """Shared by all calls of a server; `phrases` need no provider any more.
+
+    `resampler` is the codec's engine, where a provider's rate is not the line's.
+    """
 
     agent: Agent
     tools: ToolBox
@@ -28,6 +34,11 @@ class Services:
     llm: LanguageModel
     tts: TextToSpeech
     phrases: Mapping[Phrase, Spoken]
+    resampler: Engine = "fir"
+
+    def transcoder(self, source: AudioFormat, target: AudioFormat) -> Transcoder:
+        """Make the way of one stream of audio from a format into another."""
+        return Transcoder(source, target, self.resampler)
 
 
 async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:

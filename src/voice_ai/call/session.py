@@ -42,7 +42,7 @@ class VoiceSession:
         self._record = record
         self._machine = TurnMachine()
         self._clock = LineClock()
-        self._backlog = Backlog(line.format, services.stt.input_format)
+        self._backlog = Backlog(services.transcoder(line.format, services.stt.input_format))
         self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
         self._responder = Responder(line, services, record, self._clock, self._events.put_nowait)
         self._loop = asyncio.get_running_loop()

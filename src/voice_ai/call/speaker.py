@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from voice_ai.call.clock import LineClock
 from voice_ai.call.line import Line
-from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.turn.playout import Playout
 
@@ -22,17 +21,17 @@ class Speaker:
         line: Line,
         clock: LineClock,
         playout: Playout,
-        source: AudioFormat,
+        transcoder: Transcoder,
         started: Callable[[], None],
     ) -> None:
-        """Take audio in the format `source`; `started` is called when it begins."""
+        """Convert by `transcoder`, from the voice's format; `started` is called when it begins."""
         self.n_ms = 0.0
         self._turn = turn
         self._line = line
         self._clock = clock
         self._playout = playout
         self._started = started
-        self._transcoder = Transcoder(source, line.format)
+        self._transcoder = transcoder
         self._piece = MARK_EVERY_MS * line.format.n_octets_per_ms
 
     async def say(self, audio: bytes) -> None:

@@ -1,145 +1,232 @@
-"""Sample rates of PCM16 streams, in python-soxr's words, without its delay.
+"""Sample rates, in python-soxr's words, by one of two engines.
 
-A stream gives a constant number of samples for a constant number, at once: 320 for 160 from 8 to 16
-kHz, where libsoxr gives 0, 0, 0, 1732. So its output runs `delay()` samples behind its input: it
-begins with that much silence, and `last=True` brings out what is then still inside. n samples make
-n * out_rate / in_rate (rounded up) + delay() in all; without the first delay() of them, they stand
-exactly where the input stood.
+- `fir`, for 8, 16, 24, 32 and 48 kHz among each other: made for a live call. A constant number of
+  samples comes for a constant number, at once: 320 for 160 from 8 to 16 kHz. What comes runs 1.7 ms
+  behind (at 8 kHz), so it begins with that much silence.
+- `soxr`, libsoxr called in C, for any rates: nothing is steeper, but it works in bursts. From 8 to
+  16 kHz at HQ 20 ms give 0, 0, 0, 1732 samples, and a sample waits up to 110 ms.
+
+Either way `delay()` says how many output samples the output runs behind, and `last=True` brings
+them out: nothing is lost. A recording in one piece goes through `resample`, which has no delay.
 """
 
-from typing import TYPE_CHECKING, Protocol
+import sys
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, overload
 
-from voice_ai.codec._fir import Downsample2, Upsample2
+from voice_ai.codec._fir import Fir
+from voice_ai.codec.libsoxr import soxr_stream
+from voice_ai.codec.soxr_design import Dtype, SoxrOptions
 from voice_ai.errors import UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
+
+Engine = Literal["fir", "soxr"]
+
+FIR_RATES_HZ = (8000, 16000, 24000, 32000, 48000)
+# What both engines take; the other options are libsoxr's.
+_OF_BOTH = {"dtype", "phase"}
+_N_OCTETS = {"int16": 2, "float32": 4}
+
+
+class StreamOptions(SoxrOptions, total=False):
+    """The keywords of a `ResampleStream`."""
+
+    engine: Engine | None
 
 
 class _Kernel(Protocol):
-    @property
-    def delay(self) -> int: ...
+    def delay(self) -> float: ...
     def clear(self) -> None: ...
-    def into(self, src: "Buffer", dst: "Buffer", /) -> int: ...
-    def process(self, pcm16: "Buffer", /) -> bytes: ...
-    def drain(self) -> bytes: ...
+    def room(self, n_samples: int, last: bool = False) -> int: ...
+    def into(self, src: "Buffer", dst: "Buffer", /, last: bool = False) -> int: ...
+    def process(self, src: "Buffer", /, last: bool = False) -> bytes: ...
 
 
-class _Same:
-    """Equal rates: a copy, with the kernels' checks."""
-
-    delay = 0
-
-    def clear(self) -> None:
-        """Forget nothing: a copy has no state."""
-
-    def into(self, src: "Buffer", dst: "Buffer", /) -> int:
-        """Copy to the caller's buffer."""
-        data = self.process(src)
-        room = memoryview(dst).cast("B")
-        if len(room) < len(data):
-            raise UsageError(f"dst holds {len(room)} octets, {len(data)} are needed")
-        room[: len(data)] = data
-        return len(data) // 2
-
-    def process(self, pcm16: "Buffer", /) -> bytes:
-        """Copy to new bytes."""
-        data = memoryview(pcm16).tobytes()
-        if len(data) % 2:
-            raise UsageError(f"pcm16 holds {len(data)} octets, no whole number of 2-octet samples")
-        return data
-
-    def drain(self) -> bytes:
-        """Return nothing: nothing is held back."""
-        return b""
+def _fir_can(in_rate: float, out_rate: float, options: SoxrOptions) -> bool:
+    known = in_rate in FIR_RATES_HZ and out_rate in FIR_RATES_HZ
+    plain = options.get("phase", "linear") in ("linear", "minimum")
+    return known and plain and _OF_BOTH.issuperset(options)
 
 
-def _kernel(in_rate: int, out_rate: int) -> _Kernel:
-    """Choose the kernel for a pair of rates; every ratio to come has its place here."""
-    match in_rate, out_rate:
-        case 8000, 16000:
-            return Upsample2()
-        case 16000, 8000:
-            return Downsample2()
-        case _ if in_rate == out_rate > 0:
-            return _Same()
-    known = "8000 to 16000, 16000 to 8000, and equal rates"
-    raise UsageError(f"cannot resample {in_rate} Hz to {out_rate} Hz; known are {known}")
+def _kernel(
+    in_rate: float, out_rate: float, engine: Engine | None, options: SoxrOptions
+) -> _Kernel:
+    if engine is None:
+        engine = "fir" if _fir_can(in_rate, out_rate, options) else "soxr"
+    if engine == "soxr":
+        return soxr_stream(in_rate, out_rate, **options)
+    if engine != "fir":
+        raise UsageError(f"unknown engine {engine!r}; known are 'fir' and 'soxr'")
+    unknown = [name for name in options if name not in _OF_BOTH]
+    if unknown:
+        raise UsageError(f"the FIR takes no {', '.join(unknown)}: that is for engine='soxr'")
+    phase: Any = options.get("phase", "linear")
+    dtype = options.get("dtype", "int16")
+    return Fir(_whole(in_rate), _whole(out_rate), dtype=dtype, phase=phase)
+
+
+def _whole(rate: float) -> Any:
+    """8000.0 is 8000; what the FIR does not know, it says itself."""
+    return int(rate) if float(rate).is_integer() else rate
 
 
 class ResampleStream:
-    """Change the rate of one mono PCM16 stream, chunk by chunk.
+    """Change the rate of one mono stream, chunk by chunk.
 
-    The result is the same however the input is cut. One stream, one object, one thread. For a
-    recording in one piece see `mulaw_to_pcm_16k`, which has no delay.
+    The result is the same, bit for bit, however the input is cut. One stream, one object, one
+    thread. Bytes (and any other buffer) give bytes; NumPy arrays give arrays.
 
     Args:
         in_rate: Hz of what comes in.
         out_rate: Hz of what goes out.
+        engine: "fir" or "soxr"; None takes the FIR where it can (8, 16, 24, 32 and 48 kHz, no
+            option of soxr's), else soxr.
+        options: `dtype`, "int16" (little-endian, the default) or "float32", of what comes in and of
+            what goes out; `phase`, "linear" (the default) or "minimum", which is late by less. With
+            soxr also the rest of `voice_ai.codec.soxr_design.SoxrDesign`: `quality` ("HQ"),
+            `passband`, `stopband`, `log2_min_dft_size`, `dither` (off) and more.
 
     Raises:
-        UsageError: there is no kernel for this pair of rates.
+        UsageError: the engine cannot do this, or libsoxr cannot be found.
 
-    Cost: under a microsecond for 20 ms; benches/bench_fir.py measures it.
+    Cost: under a microsecond for 20 ms; `make bench` measures it.
     Source: the words of `soxr.ResampleStream`.
     """
 
-    __slots__ = ("_ended", "_kernel")
+    __slots__ = ("_arrays", "_ended", "_kernel", "dtype")
 
-    def __init__(self, in_rate: int, out_rate: int) -> None:
-        self._kernel = _kernel(in_rate, out_rate)
+    def __init__(
+        self,
+        in_rate: float,
+        out_rate: float,
+        engine: Engine | None = None,
+        **options: Unpack[SoxrOptions],
+    ) -> None:
+        self._kernel = _kernel(in_rate, out_rate, engine, options)
+        self.dtype: Dtype = options.get("dtype", "int16")
         self._ended = False
+        self._arrays = False
 
-    def resample_chunk(self, x: "Buffer", last: bool = False) -> bytes:
-        """Take the next stretch of input and return the output that it makes, as new bytes.
+    @overload
+    def resample_chunk(self, x: "NDArray[Any]", last: bool = False) -> "NDArray[Any]": ...
+    @overload
+    def resample_chunk(self, x: "Buffer", last: bool = False) -> bytes: ...
+    def resample_chunk(self, x: Any, last: bool = False) -> Any:
+        """Take the next stretch of input and return the output that is ready, as a new object.
 
         Args:
-            x: samples of int16, little-endian, in any contiguous buffer; may be empty.
+            x: samples of the stream's dtype in any contiguous buffer, or as an array of one
+                dimension; may be empty.
             last: no input follows: return also the `delay()` samples that are still inside.
 
+        Returns:
+            bytes, or for an array an array that you own.
+
         Raises:
-            UsageError: `x` ends within a sample, or the stream has had its last chunk; nothing was
-                taken.
+            UsageError: `x` ends within a sample, is of another dtype, has two dimensions or holds
+                NaN or infinity, or the stream has had its last chunk; nothing was taken.
         """
         self._refuse_ended()
-        out = self._kernel.process(x)
-        if not last:
-            return out
-        self._ended = True
-        return out + self._kernel.drain()
+        self._arrays = _is_array(x)
+        made = self._array(x, last) if self._arrays else self._kernel.process(x, last)
+        self._ended = last
+        return made
 
-    def resample_into(self, src: "Buffer", dst: "Buffer") -> int:
-        """Take the next stretch of input and write what it makes into the caller's buffer.
-
-        The end of a stream is `resample_chunk(b"", last=True)`.
+    def resample_into(
+        self, src: "Buffer | NDArray[Any]", dst: "Buffer | NDArray[Any]", last: bool = False
+    ) -> int:
+        """Take the next stretch of input and write what is ready into the caller's buffer.
 
         Args:
-            src: samples of int16, little-endian, in any contiguous buffer; may be empty.
+            src: samples of the stream's dtype in any contiguous buffer; may be empty.
             dst: a writable contiguous buffer, apart from `src`, with room for all that this input
-                makes: two samples for each going up, one for each pair going down, where an odd
-                sample of before counts.
+                can make: n * out_rate / in_rate samples, rounded up, and with soxr, or with
+                `last`, `delay()` more.
+            last: no input follows: write also the `delay()` samples that are still inside.
 
         Returns:
             The number of samples written.
 
         Raises:
-            UsageError: `src` ends within a sample, `dst` is too short or overlaps it, or the stream
-                has had its last chunk; nothing was taken and nothing written.
+            UsageError: as `resample_chunk`, or `dst` is too short or overlaps `src`; nothing was
+                taken and nothing written.
 
         Cost: no allocation.
         """
         self._refuse_ended()
-        return self._kernel.into(src, dst)
+        kernel: Any = self._kernel  # before Python 3.12, the types of arrays are no Buffer
+        n_samples: int = kernel.into(src, dst, last)
+        self._ended = last
+        return n_samples
 
-    def delay(self) -> int:
-        """Return how many output samples the output runs behind the input."""
-        return self._kernel.delay
+    def flush(self) -> "bytes | NDArray[Any]":
+        """End the stream and return what is still inside, in the form of the last chunk."""
+        empty: Any = b""
+        if self._arrays:
+            empty = sys.modules["numpy"].empty(0, self.dtype)
+        made: bytes | NDArray[Any] = self.resample_chunk(empty, last=True)
+        return made
+
+    def delay(self) -> float:
+        """Return how many output samples the output runs behind the input at this moment.
+
+        An end now would bring that many, give or take one. With the FIR it is a constant, and what
+        of an output sample is still incomplete.
+        """
+        return self._kernel.delay()
 
     def clear(self) -> None:
         """Forget the stream, also its end: the next chunk begins a new one."""
         self._kernel.clear()
         self._ended = False
 
+    def _array(self, x: Any, last: bool) -> Any:
+        kernel: Any = self._kernel
+        room = sys.modules["numpy"].empty(kernel.room(x.size, last), self.dtype)
+        return room[: kernel.into(x, room, last)]
+
     def _refuse_ended(self) -> None:
         if self._ended:
             raise UsageError("this stream has had its last chunk; clear() begins a new one")
+
+
+def _is_array(x: object) -> bool:
+    """Whoever has an array has imported NumPy; we do not."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(x, numpy.ndarray)
+
+
+@overload
+def resample(
+    x: "NDArray[Any]", in_rate: float, out_rate: float, **options: Unpack[StreamOptions]
+) -> "NDArray[Any]": ...
+@overload
+def resample(
+    x: "Buffer", in_rate: float, out_rate: float, **options: Unpack[StreamOptions]
+) -> bytes: ...
+def resample(x: Any, in_rate: float, out_rate: float, **options: Unpack[StreamOptions]) -> Any:
+    """Change the rate of a whole mono recording, without delay.
+
+    For a piece that stands alone: before and after it is silence. The chunks of a stream go through
+    a `ResampleStream`, or there is a seam between every two.
+
+    Args:
+        x: n samples in any contiguous buffer, or as an array of one dimension.
+        in_rate: Hz of `x`.
+        out_rate: Hz of what is returned.
+        options: as `ResampleStream`; without a `dtype` an array has its own, and all else is int16.
+
+    Returns:
+        n * out_rate / in_rate samples (the FIR rounds up, soxr to the nearest) as bytes, or for an
+        array as an array that you own. Sample k stands at the time k / out_rate.
+
+    Raises:
+        UsageError: as `ResampleStream` and its `resample_chunk`.
+    """
+    options.setdefault("dtype", "float32" if getattr(x, "dtype", None) == "float32" else "int16")
+    stream = ResampleStream(in_rate, out_rate, **options)
+    n_silent = round(stream.delay())
+    made = stream.resample_chunk(x, last=True)
+    return made[n_silent:] if _is_array(made) else made[n_silent * _N_OCTETS[stream.dtype] :]

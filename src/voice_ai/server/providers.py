@@ -12,6 +12,8 @@ from typing import Any
 from voice_ai.agent import Agent
 from voice_ai.call.services import Services, make_phrases
 from voice_ai.call.tools import ToolBox
+from voice_ai.codec.formats import PCM16_16K, ULAW_8K
+from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import UsageError
 from voice_ai.providers.protocols import (
     CallInfo,
@@ -61,6 +63,8 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         ProviderError: a service cannot be had; not retryable if it refused the key.
     """
     async with AsyncExitStack() as stack:
+        # A library that is missing shows now, and is not looked for in a call.
+        Transcoder(PCM16_16K, ULAW_8K, settings.resampler)
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
         phrases = await make_phrases(agent, tts)
@@ -71,7 +75,7 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         # loop for 56 ms, after the freeze 0.007 (DESIGN 1).
         gc.collect()
         gc.freeze()
-        yield Services(agent, ToolBox(agent.tools), stt, llm, tts, phrases)
+        yield Services(agent, ToolBox(agent.tools), stt, llm, tts, phrases, settings.resampler)
 
 
 async def _speech(

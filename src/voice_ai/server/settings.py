@@ -142,8 +142,6 @@ class Settings(BaseSettings):
                 if getattr(self, name) is None:
                     text = f"HOST={self.host} is public: {name.upper()} is needed, or INSECURE=1"
                     yield {"host", name, "insecure"}, text
-        if self.resampler == "soxr":
-            yield {"resampler"}, "RESAMPLER=soxr is not built into the live path yet; leave it out"
         if self.eager_eot_threshold is not None:
             yield from self._eager_conflicts(self.eager_eot_threshold)
 

@@ -1,0 +1,10 @@
+"""Whole frames of Twilio's media streams: the text of a message to samples and back, a call each.
+
+`MediaReader` takes what comes in; what it does not take is for `wire.twilio.parse_message`.
+`MediaWriter` makes what goes out. Neither knows a socket.
+"""
+
+from voice_ai.codec._frames_in import MediaReader
+from voice_ai.codec._frames_out import MediaWriter
+
+__all__ = ["MediaReader", "MediaWriter"]
