@@ -14,6 +14,7 @@ from voice_ai.call.services import Services, Spoken
 from voice_ai.call.session import VoiceSession
 from voice_ai.call.tools import ToolBox
 from voice_ai.codec.formats import PCM16_16K
+from voice_ai.codec.resample import Engine
 from voice_ai.errors import PeerError, ProtocolError, ProviderError
 from voice_ai.providers.protocols import CallInfo, ToolRequested
 from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
@@ -39,6 +40,7 @@ class World:
             instructions="Answer the phone.", greeting="Hello.", tools=[opening_hours]
         )
         self.record = CallRecord(CallInfo("CA1"), started_at=0.0)
+        self.resampler: Engine = "fir"
 
     def spoken(self, text: str) -> Spoken:
         return Spoken(text, b"\0\0" * 8 * MS_PER_CHAR * len(text))
@@ -48,9 +50,10 @@ class World:
         texts = {"greeting": agent.greeting, "apology": agent.apology, "goodbye": agent.goodbye}
         phrases = {name: self.spoken(text) for name, text in texts.items()}
         tools = ToolBox(agent.tools)
-        return VoiceSession(
-            self.line, Services(agent, tools, self.stt, self.llm, self.tts, phrases), self.record
+        services = Services(
+            agent, tools, self.stt, self.llm, self.tts, phrases, resampler=self.resampler
         )
+        return VoiceSession(self.line, services, self.record)
 
     async def until(self, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
         """Let the call go on until something is true."""
@@ -65,11 +68,16 @@ class World:
         await self.until(lambda: self.line.loop.time() > self.line.played_until + 0.05)
 
 
-def call(script: Callable[[World], Awaitable[None]], llm: Callable[[], FakeLlm] = FakeLlm) -> World:
+def call(
+    script: Callable[[World], Awaitable[None]],
+    llm: Callable[[], FakeLlm] = FakeLlm,
+    world: Callable[[FakeLlm], World] = World,
+) -> World:
     """Run a whole call with this script beside it; nothing of it may be left afterwards."""
+    make = world
 
     async def main() -> World:
-        world = World(llm())
+        world = make(llm())
         async with asyncio.TaskGroup() as group:
             talking = group.create_task(world.line.talk())
             session = group.create_task(world.session().run())
@@ -148,6 +156,23 @@ def test_the_last_samples_in_the_resampler_are_heard_too() -> None:
     # The greeting is made at 8 kHz, so at 16 kHz it lasts half as long, and 13 samples more.
     world = call(script)
     assert world.line.audio_octets() == 8 * MS_PER_CHAR * len("Hello.") // 2 + 13
+
+
+def test_by_soxr_all_of_both_sides_is_heard_7_ms_later() -> None:
+    async def script(world: World) -> None:
+        await world.listening()
+
+    class BySoxr(World):
+        def __init__(self, llm: FakeLlm) -> None:
+            super().__init__(llm)
+            self.resampler = "soxr"
+            self.stt.input_format = self.tts.output_format = PCM16_16K
+
+    world = call(script, world=BySoxr)
+    heard_ms = world.line.played_until * 1000
+    # libsoxr gives exactly what there is; what it still held when the caller hung up is not heard.
+    assert world.line.audio_octets() == 8 * MS_PER_CHAR * len("Hello.") // 2
+    assert heard_ms - 80 - 20 - 7 <= len(world.stt.received) / 32 <= heard_ms + 80
 
 
 def test_the_first_sentence_is_on_the_wire_while_the_second_is_being_written() -> None:

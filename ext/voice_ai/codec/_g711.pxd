@@ -4,5 +4,3 @@ from libc.stdint cimport uint8_t
 # chosen kernel.
 cdef void decode_ulaw(const uint8_t* ulaw, Py_ssize_t n_samples, uint8_t* pcm16) noexcept nogil
 cdef void encode_ulaw(const uint8_t* pcm16, Py_ssize_t n_samples, uint8_t* ulaw) noexcept nogil
-cdef void decode_alaw(const uint8_t* alaw, Py_ssize_t n_samples, uint8_t* pcm16) noexcept nogil
-cdef void encode_alaw(const uint8_t* pcm16, Py_ssize_t n_samples, uint8_t* alaw) noexcept nogil

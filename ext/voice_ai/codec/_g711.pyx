@@ -60,14 +60,6 @@ cdef void encode_ulaw(const uint8_t* pcm16, Py_ssize_t n_samples, uint8_t* ulaw)
     chosen.ulaw_encode(pcm16, n_samples, ulaw)
 
 
-cdef void decode_alaw(const uint8_t* alaw, Py_ssize_t n_samples, uint8_t* pcm16) noexcept nogil:
-    chosen.alaw_decode(alaw, n_samples, pcm16)
-
-
-cdef void encode_alaw(const uint8_t* pcm16, Py_ssize_t n_samples, uint8_t* alaw) noexcept nogil:
-    chosen.alaw_encode(pcm16, n_samples, alaw)
-
-
 cdef void run(g711_loop loop, const uint8_t* src, Py_ssize_t n_samples, uint8_t* dst) noexcept:
     if n_samples < RELEASE_GIL_AT:
         loop(src, n_samples, dst)
