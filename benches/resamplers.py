@@ -194,6 +194,7 @@ BARE: dict[str, Resampler] = {
     "fir, into": _into(engine="fir"),
     "fir, C call": _kernel(engine="fir"),
     "soxr HQ, C call": _kernel(engine="soxr", quality="HQ"),
+    "soxr HQ dithered, C call": _kernel(engine="soxr", quality="HQ", dither=True),
 }
 
 

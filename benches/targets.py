@@ -122,6 +122,8 @@ def _g711() -> list[Ratio]:
 UP, DOWN = Unit("8k to 16k", "20 ms"), Unit("16k to 8k", "20 ms")
 # Both through the same thin door, without the public face of either.
 C_CALL, FIR = ("soxr HQ, C call",), ("fir, C call",)
+# libsoxr dithers int16 unless told not to, and python-soxr always does.
+AS_IT_SHIPS = ("soxr HQ dithered, C call",)
 IN, OUT, OUT_24K = (
     Unit(job, "20 ms") for job in ("message to 16k", "16k to message", "24k to message")
 )
@@ -132,8 +134,9 @@ SEPARATE = tuple(name for name in PIPELINES if "ratecv" not in name)
 
 def _resamplers() -> list[Ratio | Quality]:
     rows: list[Ratio | Quality] = [
-        Ratio(f"FIR, {unit.job}", "soxr's C call at HQ", (unit, C_CALL), (unit, FIR), 5)
+        Ratio(f"FIR, {unit.job}", f"soxr's C call at HQ{how}", (unit, call), (unit, FIR), 5)
         for unit in (UP, DOWN)
+        for how, call in (("", C_CALL), (", dithered as it ships", AS_IT_SHIPS))
     ]
     for name, limit_ms in (("fir", 2), ("fir minimum", 0.6)):
         rows += [

@@ -24,7 +24,7 @@ async def test_closed_workers_refuse(workers):
 
 
 async def test_a_failure_is_the_stages(workers):
-    with pytest.raises(ProviderError, match="testing: ZeroDivisionError: integer") as caught:
+    with pytest.raises(ProviderError, match="testing: ZeroDivisionError") as caught:
         await workers.run(divmod, 1, 0)
     assert caught.value.stage == "stt"
 

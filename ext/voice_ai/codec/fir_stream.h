@@ -74,7 +74,8 @@ static FIR_TARGET void FIR_NAME(fir_join)(
     FIR_SAMPLE even[3 * FIR_BLOCK], odd[3 * FIR_BLOCK];
     switch (up) {
     case 1:
-        memcpy(y, made[0], (size_t)n * sizeof(FIR_SAMPLE));
+        if (made[0] != y)
+            memcpy(y, made[0], (size_t)n * sizeof(FIR_SAMPLE));
         break;
     case 2:
         FIR_NAME(fir_join2)(made[0], made[1], n, y);
@@ -111,9 +112,11 @@ static FIR_TARGET void FIR_NAME(fir_block)(
     }
     FIR_NAME(fir_split)(x, table->down, n, rows + FIR_AT(0, 0));
     for (int r = 0; r < table->up; r++) {
-        made[r] = sums + r * FIR_BLOCK;
+        /* Kernels write whole steps: into `y` only where it holds just those. */
+        FIR_SAMPLE *sink = table->up == 1 && n_more == 0 ? y : sums + r * FIR_BLOCK;
+        made[r] = sink;
         if (table->phases[r].pairs)
-            FIR_NAME(fir_sums)(rows, table->phases + r, n, sums + r * FIR_BLOCK);
+            FIR_NAME(fir_sums)(rows, table->phases + r, n, sink);
         else
             made[r] = rows + table->phases[r].copied;
     }

@@ -17,7 +17,7 @@ class PySoxr:
 
     It imports NumPy and soxr. Python-soxr passes on the quality and nothing else of libsoxr, and
     always dithers int16: without dither the samples travel as float64 and are rounded here, to the
-    same bits as in C.
+    same bits as in C on x86-64, and one off at most elsewhere.
 
     Args:
         design: what is wanted.
