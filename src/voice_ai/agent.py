@@ -1,12 +1,21 @@
 """What a user writes: who answers the phone, what it says, what it can do."""
 
+import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from voice_ai.errors import UsageError
 
 ToolFunction: TypeAlias = Callable[..., Awaitable[Any] | Any]
+OnBargeIn: TypeAlias = Literal["finish", "cancel"]
+
+# What a model takes as a function's name. Source:
+# https://platform.openai.com/docs/api-reference/chat/create, tools, function, name.
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# A caller waits meanwhile; a tool of more than this had better tell them first.
+TOOL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,33 +23,89 @@ class Tool:
     """A function that the language model may have run; made by `@tool`.
 
     Its name, its docstring and its annotated parameters are what the model sees.
+
+    Args:
+        function: a function, or a bound method; all its parameters have names.
+        timeout_s: how long the model waits for it before it is told that there is no result.
+        on_barge_in: what becomes of it when the caller speaks meanwhile: `cancel` stops it,
+            `finish` lets it end and tells the model later. A plain function runs in a thread, which
+            cannot be stopped: with `cancel` it runs on, and what it returns is dropped.
     """
 
     function: ToolFunction
+    timeout_s: float = TOOL_TIMEOUT_S
+    on_barge_in: OnBargeIn = "cancel"
+
+    def __post_init__(self) -> None:
+        """Refuse what the model cannot be offered."""
+        if not TOOL_NAME.fullmatch(self.name):
+            raise UsageError(
+                f"a tool cannot be called {self.name!r}, needed 1 to 64 letters, digits, _ and -"
+            )
+        if not self.description:
+            raise UsageError(
+                f"tool {self.name!r} needs a docstring: "
+                "the model decides by it when to use the tool"
+            )
+        for parameter in inspect.signature(self.function).parameters.values():
+            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                raise UsageError(
+                    f"tool {self.name!r} has the parameter {str(parameter)!r}, needed named ones"
+                )
+        if not self.timeout_s > 0:
+            raise UsageError(f"tool {self.name!r} has {self.timeout_s} s, needed more than 0")
+        if self.on_barge_in not in ("finish", "cancel"):
+            raise UsageError(
+                f"tool {self.name!r}: on_barge_in is {self.on_barge_in!r}, needed finish or cancel"
+            )
 
     @property
     def name(self) -> str:
         """The function's name."""
-        return self.function.__name__
+        return getattr(self.function, "__name__", "")
 
     @property
     def description(self) -> str:
         """The function's docstring, which tells the model when to use it."""
-        return (self.function.__doc__ or "").strip()
+        return inspect.cleandoc(self.function.__doc__ or "")
 
 
-def tool(function: ToolFunction) -> Tool:
-    """Offer a function to the model. Coroutine functions run on the loop, plain ones in a thread.
+@overload
+def tool(function: ToolFunction, /) -> Tool: ...
+
+
+@overload
+def tool(
+    *, timeout_s: float = TOOL_TIMEOUT_S, on_barge_in: OnBargeIn = "cancel"
+) -> Callable[[ToolFunction], Tool]: ...
+
+
+def tool(
+    function: ToolFunction | None = None,
+    /,
+    *,
+    timeout_s: float = TOOL_TIMEOUT_S,
+    on_barge_in: OnBargeIn = "cancel",
+) -> Tool | Callable[[ToolFunction], Tool]:
+    """Offer a function to the model: `@tool`, or `@tool(timeout_s=5.0, on_barge_in="finish")`.
+
+    Coroutine functions run on the loop, plain ones in a thread. What the docstring's `Args:` says
+    of a parameter, the model is told with it. What a tool returns is told as it is if it is text,
+    else as JSON; what it raises is only logged: return what the caller should hear of.
+
+    Args:
+        function: the function.
+        timeout_s: see Tool.
+        on_barge_in: see Tool.
 
     Raises:
-        UsageError: the function has no docstring; the model would not know what it is for.
+        UsageError: the function has no docstring or no name, or takes what has none.
     """
-    made = Tool(function)
-    if not made.description:
-        raise UsageError(
-            f"tool {made.name!r} needs a docstring: the model decides by it when to use the tool"
-        )
-    return made
+
+    def make(function: ToolFunction) -> Tool:
+        return Tool(function, timeout_s, on_barge_in)
+
+    return make if function is None else make(function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +134,13 @@ class Agent:
         apology: said when an answer cannot be had; made at start-up too, so that it needs no
             provider.
         goodbye: said before we hang up for a reason of our own.
+        still_there: said to a caller who has been silent for six seconds; twice, then `goodbye`.
+        fillers: bridge a silence of more than 1.2 s before an answer, one after the other; none
+            leaves it silent.
+        moments: said, likewise, when a tool takes longer than 0.8 s.
+        interruptible_greeting: whether the caller may speak into the greeting.
+        protected_ms: for how long after its first sound an answer cannot be interrupted.
+        max_call_s: a call of so many seconds ends with `goodbye`.
         answers: for the scripted responder, in order of precedence; a language model does not see
             them.
         fallback: what the scripted responder says when no answer fits; `{heard}` stands for the
@@ -83,6 +155,12 @@ class Agent:
     greeting: str = "Hello, how can I help you?"
     apology: str = "I am sorry, something went wrong on our side. Could you say that again?"
     goodbye: str = "I am sorry, I have to end this call. Goodbye."
+    still_there: str = "Are you still there?"
+    fillers: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ("One moment, please.", "Just a moment.")
+    interruptible_greeting: bool = True
+    protected_ms: float | None = None
+    max_call_s: float | None = 3600.0
     answers: tuple[Answer, ...] = ()
     fallback: str = "I heard: {heard} What else can I do for you?"
     tools: tuple[Tool, ...] = ()
@@ -92,9 +170,9 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Take lists for tuples, and refuse what cannot be spoken."""
-        for name in ("answers", "tools", "keyterms"):
+        for name in ("answers", "tools", "keyterms", "fillers", "moments"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("instructions", "greeting", "apology", "goodbye", "fallback"):
+        for name in ("instructions", "greeting", "apology", "goodbye", "still_there", "fallback"):
             if not getattr(self, name).strip():
                 raise UsageError(f"an agent's {name} cannot be empty")
         names = [made.name for made in self.tools]

@@ -2,21 +2,17 @@
 process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 import pytest
 
 import clock
-from fakes.inproc import MS_PER_CHAR, FakeLine, FakeLlm, FakeStt, FakeTts, last_words
-from voice_ai import Agent, tool
-from voice_ai.call.record import CallRecord
-from voice_ai.call.services import Services, Spoken
-from voice_ai.call.session import VoiceSession
-from voice_ai.call.tools import ToolBox
+from call_world import World, call
+from fakes.inproc import MS_PER_CHAR, FakeLlm, last_words
+from voice_ai import tool
 from voice_ai.codec.formats import PCM16_16K
-from voice_ai.codec.resample import Engine
 from voice_ai.errors import PeerError, ProtocolError, ProviderError
-from voice_ai.providers.protocols import CallInfo, ToolRequested
+from voice_ai.providers.protocols import ToolRequested
 from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
 
 OPENING = {"monday": "nine to six"}
@@ -26,72 +22,6 @@ OPENING = {"monday": "nine to six"}
 async def opening_hours(day: str) -> str:
     """Say when we are open on a day of the week."""
     return OPENING[day]
-
-
-class World:
-    """A call about to be made, and what is known of it."""
-
-    def __init__(self, llm: FakeLlm | None = None) -> None:
-        self.line = FakeLine()
-        self.stt = FakeStt()
-        self.llm = llm or FakeLlm()
-        self.tts = FakeTts()
-        self.agent = Agent(
-            instructions="Answer the phone.", greeting="Hello.", tools=[opening_hours]
-        )
-        self.record = CallRecord(CallInfo("CA1"), started_at=0.0)
-        self.resampler: Engine = "fir"
-
-    def spoken(self, text: str) -> Spoken:
-        return Spoken(text, b"\0\0" * 8 * MS_PER_CHAR * len(text))
-
-    def session(self) -> VoiceSession:
-        agent = self.agent
-        texts = {"greeting": agent.greeting, "apology": agent.apology, "goodbye": agent.goodbye}
-        phrases = {name: self.spoken(text) for name, text in texts.items()}
-        tools = ToolBox(agent.tools)
-        services = Services(
-            agent, tools, self.stt, self.llm, self.tts, phrases, resampler=self.resampler
-        )
-        return VoiceSession(self.line, services, self.record)
-
-    async def until(self, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-        """Let the call go on until something is true."""
-        async with asyncio.timeout(limit_s):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-    async def listening(self) -> None:
-        """Wait until what was sent has been played."""
-        before = len(self.line.sent)
-        await self.until(lambda: len(self.line.sent) > before)
-        await self.until(lambda: self.line.loop.time() > self.line.played_until + 0.05)
-
-
-def call(
-    script: Callable[[World], Awaitable[None]],
-    llm: Callable[[], FakeLlm] = FakeLlm,
-    world: Callable[[FakeLlm], World] = World,
-) -> World:
-    """Run a whole call with this script beside it; nothing of it may be left afterwards."""
-    make = world
-
-    async def main() -> World:
-        world = make(llm())
-        async with asyncio.TaskGroup() as group:
-            talking = group.create_task(world.line.talk())
-            session = group.create_task(world.session().run())
-            await script(world)
-            world.line.caller_hangs_up()
-            async with asyncio.timeout(5):
-                await session
-            talking.cancel()
-        assert len(asyncio.all_tasks()) == 1
-        assert (world.stt.open_streams, world.llm.live, world.tts.live) == (0, 0, 0)
-        assert world.record.ended
-        return world
-
-    return clock.run(main())
 
 
 def test_a_caller_who_hangs_up_at_once_leaves_nothing_behind() -> None:
@@ -162,13 +92,11 @@ def test_by_soxr_all_of_both_sides_is_heard_7_ms_later() -> None:
     async def script(world: World) -> None:
         await world.listening()
 
-    class BySoxr(World):
-        def __init__(self, llm: FakeLlm) -> None:
-            super().__init__(llm)
-            self.resampler = "soxr"
-            self.stt.input_format = self.tts.output_format = PCM16_16K
+    def by_soxr(world: World) -> None:
+        world.resampler = "soxr"
+        world.stt.input_format = world.tts.output_format = PCM16_16K
 
-    world = call(script, world=BySoxr)
+    world = call(script, prepare=by_soxr)
     heard_ms = world.line.played_until * 1000
     # libsoxr gives exactly what there is; what it still held when the caller hung up is not heard.
     assert world.line.audio_octets() == 8 * MS_PER_CHAR * len("Hello.") // 2
@@ -218,6 +146,7 @@ def test_barge_in_clears_cancels_and_keeps_only_what_was_heard() -> None:
         await world.until(lambda: world.line.audio_octets() > 8 * MS_PER_CHAR * (len(story) - 1))
         await asyncio.sleep(len("one two three four ") * MS_PER_CHAR / 1000)
         world.stt.start()
+        world.stt.update("Stop")
         await world.until(lambda: ("clear") in world.line.kinds())
         cleared = next(at for kind, _, at in world.line.sent if kind == "clear")
         await asyncio.sleep(3)
@@ -265,6 +194,7 @@ def test_barge_in_while_the_model_writes_aborts_its_request() -> None:
         world.stt.hear("One moment.")
         await world.until(lambda: world.llm.live == 1)
         world.stt.start()
+        world.stt.update("Now")
         await world.until(lambda: world.llm.live == 0)
         world.llm.delay_s = 0.0
         world.stt.end("Now.")

@@ -4,9 +4,11 @@ loop's."""
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 
 from voice_ai.call.line import AudioIn, DigitIn, LineEvent, MarkIn
 from voice_ai.codec.formats import PCM16_8K, ULAW_8K
+from voice_ai.codec.g711 import ulaw_decode
 from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import (
     Audio,
@@ -16,9 +18,23 @@ from voice_ai.providers.protocols import (
     ToolRequested,
     ToolSpec,
 )
-from voice_ai.turn.events import CallerSaid, EndOfTurn, Said, SpeechEvent, StartOfTurn
+from voice_ai.turn.events import (
+    CallerSaid,
+    EagerEndOfTurn,
+    EndOfTurn,
+    Said,
+    SpeechEvent,
+    StartOfTurn,
+    TurnResumed,
+    Update,
+)
 
 MS_PER_CHAR = 50
+
+
+def voiced(text: str) -> bytes:
+    """PCM16 at 8 kHz in which every character is a level of its own, of those that µ-law keeps."""
+    return ulaw_decode(b"".join(bytes([ord(letter)]) * 8 * MS_PER_CHAR for letter in text))
 
 
 class FakeLine:
@@ -87,6 +103,20 @@ class FakeLine:
     def audio_octets(self, since: float = 0.0) -> int:
         return sum(len(data) for kind, data, at in self.sent if kind == "audio" and at >= since)
 
+    def played(self) -> str:
+        """The characters that the caller heard, as `voiced` made them."""
+        heard, until = bytearray(), 0.0
+        for kind, data, at in self.sent:
+            if kind == "audio":
+                heard += data
+                until = max(at, until) + len(data) / 8000
+            elif kind == "clear":
+                unplayed = max(0, round((until - at) * 8000))
+                del heard[len(heard) - unplayed :]
+                until = min(until, at)
+        runs = [(code, len(list(run))) for code, run in groupby(heard)]
+        return "".join(chr(code) * round(n / 8 / MS_PER_CHAR) for code, n in runs)
+
     def kinds(self) -> list[str]:
         """What was sent, runs of the same kind once."""
         kinds = [kind for kind, _, _ in self.sent]
@@ -131,6 +161,15 @@ class FakeStt:
     def start(self) -> None:
         self.turns += 1
         self.events.put_nowait(StartOfTurn(self.turns))
+
+    def update(self, text: str) -> None:
+        self.events.put_nowait(Update(self.turns, text))
+
+    def eager(self, text: str) -> None:
+        self.events.put_nowait(EagerEndOfTurn(self.turns, text))
+
+    def resume(self) -> None:
+        self.events.put_nowait(TurnResumed(self.turns))
 
     def end(self, text: str, speech_end_ms: float = 0.0, decided_ms: float = 0.0) -> None:
         self.events.put_nowait(EndOfTurn(self.turns, text, speech_end_ms, decided_ms))
@@ -246,5 +285,5 @@ class _Utterance:
             self.tts.spoken.append(text)
             n_chars += len(text)
             if not self.tts.silent:
-                yield Audio(b"\0\0" * 8 * MS_PER_CHAR * len(text))
+                yield Audio(voiced(text))
             yield SpokenTo(n_chars)

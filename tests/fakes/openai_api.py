@@ -58,7 +58,7 @@ class Refused:
     text: str = "I cannot help with that."
 
 
-Answer = str | FunctionCall | Refused
+Answer = str | FunctionCall | Refused | tuple[FunctionCall, ...]
 Answers = Callable[[list[JSON]], Answer] | Sequence[Answer] | None
 AbortLeaves = Literal["nothing", "finished_items", "everything"]
 FailureKind = Literal[
@@ -127,6 +127,7 @@ class FakeOpenAI:
             two.
         abort_leaves: what is kept of a response whose stream the client has dropped.
         linger: how many requests still meet `conversation_locked` after such an abort.
+        guards_reasoning: refuse to delete what a reasoning item that stays has led to.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class FakeOpenAI:
         inter_token_s: float = 0.0,
         abort_leaves: AbortLeaves = "nothing",
         linger: int = 0,
+        guards_reasoning: bool = False,
         port: int = 0,
     ) -> None:
         self.api_key = api_key
@@ -145,6 +147,7 @@ class FakeOpenAI:
         self.inter_token_s = inter_token_s
         self.abort_leaves: AbortLeaves = abort_leaves
         self.linger = linger
+        self.guards_reasoning = guards_reasoning
         self.requests: list[JSON] = []
         self.operations: list[str] = []
         self.violations: list[str] = []
@@ -333,7 +336,12 @@ class FakeOpenAI:
 
     async def _delete_item(self, request: web.Request) -> web.Response:
         kept = self._conversation_of(request.match_info["conv"], writes=True)
-        kept.items.remove(item_of(kept, request.match_info["item"]))
+        item = item_of(kept, request.match_info["item"])
+        before = kept.items[kept.items.index(item) - 1]
+        if self.guards_reasoning and item is not before and before["type"] == "reasoning":
+            message = f"Item '{item['id']}' is required by the reasoning item '{before['id']}'."
+            raise Refusal(400, message, None, "item_id")
+        kept.items.remove(item)
         return web.json_response(conversation_json(kept))
 
     # Responses.
@@ -488,28 +496,26 @@ class FakeOpenAI:
         items: list[JSON] = []
         if model.startswith("gpt-5"):
             items.append({"type": "reasoning", "summary": []})
+        calls = (answer,) if isinstance(answer, FunctionCall) else answer
+        if not isinstance(calls, tuple):
+            calls = ()
         if isinstance(answer, Refused):
             items.append(message_json([{"type": "refusal", "refusal": answer.text}]))
-        elif text := answer if isinstance(answer, str) else answer.text:
+        elif text := answer if isinstance(answer, str) else "".join(call.text for call in calls):
             items.append(
                 message_json(
                     [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
                 )
             )
-        if isinstance(answer, FunctionCall):
-            arguments = (
-                answer.arguments
-                if isinstance(answer.arguments, str)
-                else json.dumps(answer.arguments)
-            )
-            call = {
-                "type": "function_call",
-                "name": answer.name,
-                "arguments": arguments,
-                "status": "completed",
-            }
-            items.append({**call, "call_id": f"call_{next(self._ids)}"})
+        items += [call_json(call, f"call_{next(self._ids)}") for call in calls]
         return [self._numbered(item) for item in items]
+
+
+def call_json(call: FunctionCall, call_id: str) -> JSON:
+    given = call.arguments
+    arguments = given if isinstance(given, str) else json.dumps(given)
+    item = {"type": "function_call", "name": call.name, "arguments": arguments}
+    return {**item, "status": "completed", "call_id": call_id}
 
 
 def conversation_json(kept: Conversation) -> JSON:

@@ -95,8 +95,9 @@ def cut_item(item: JSON, n_pieces: int) -> JSON:
 
 
 def sse(event: JSON) -> bytes:
-    data = "{broken" if event["type"] == "malformed" else json.dumps(event)
-    return f"event: {event['type']}\ndata: {data}\n\n".encode()
+    if event["type"] == "malformed":
+        return b"event: response.output_text.delta\ndata: {broken\n\n"
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 def response_json(body: JSON, status: str, output: list[JSON]) -> JSON:

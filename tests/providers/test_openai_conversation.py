@@ -1,6 +1,8 @@
 """The call's history at the service: what is sent, what a barge-in leaves, and how it is mended."""
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,7 @@ from voice_ai.errors import ProviderError
 from voice_ai.providers.openai import conversation, service, stream
 from voice_ai.providers.openai.items import NO_RESULT
 from voice_ai.providers.openai.model import OpenAILanguageModel
-from voice_ai.turn.events import AgentSaid, CallerSaid
+from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
 
 LONG = "Once upon a time there was a phone that nobody answered."
 TIMES = FunctionCall("opening_hours", {"day": "Monday"})
@@ -127,6 +129,89 @@ async def test_the_outputs_of_tools_are_sent_exactly_once():
         await talk.exchange("Thanks.")
         assert [spoken_input(body) for body in fake.requests[1:]] == [["09:00"], ["Thanks."]]
         assert fake.violations == []
+
+
+TWO = (TIMES, FunctionCall("free_chairs", {}))
+
+
+@pytest.mark.parametrize("history", ["conversation", "local"])
+@pytest.mark.parametrize("side_by_side", [True, False])
+async def test_several_calls_in_one_response_are_answered_together(history, side_by_side):
+    async with FakeOpenAI([TWO, "At nine.", "Bye."]) as fake:
+        async with talking(fake, history=history) as talk:
+            talk.caller("When do you open on Monday, and is there a chair?")
+            _, [first, second] = await talk.ask()
+            if side_by_side:
+                called = [ToolCalled(2, one.call_id, one.name, "{}") for one in (first, second)]
+                talk.said += [*called, ToolAnswered(2, second.call_id, "two")]
+                talk.said.append(ToolAnswered(2, first.call_id, "09:00"))
+            else:
+                talk.tool(first, "09:00")
+                talk.tool(second, "two")
+            assert await talk.ask() == ("At nine.", [])
+            await talk.heard("At nine.", complete=True)
+            assert await talk.exchange("Thanks.") == "Bye."
+            assert fake.violations == []
+            assert len(fake.conversations) == (history == "conversation")
+
+
+@pytest.mark.parametrize("history", ["conversation", "local"])
+async def test_a_result_that_comes_after_a_barge_in_is_a_call_of_its_own(history):
+    async with FakeOpenAI([TIMES, "Yes?", "At nine."]) as fake:
+        async with talking(fake, history=history) as talk:
+            talk.caller("When do you open?")
+            _, [request] = await talk.ask()
+            talk.tool(request, "It goes on.")
+            await talk.heard("")
+            assert await talk.exchange("Wait.") == "Yes?"
+            talk.tool(replace(request, call_id=f"{request.call_id}_late"), "09:00")
+            assert await talk.exchange("And now?") == "At nine."
+            outputs = [item["output"] for item in fake.requests[-1]["input"] if "output" in item]
+            assert outputs[-1] == "09:00"
+            assert len(fake.conversations) == (history == "conversation")
+            assert fake.violations == []
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+async def test_each_orphan_of_several_calls_gets_an_output(answered):
+    async with FakeOpenAI([TWO, "Yes?"]) as fake, talking(fake) as talk:
+        talk.caller("When do you open?")
+        _, requests = await talk.ask()
+        for request in requests[:answered]:
+            talk.tool(request, "09:00")
+        await talk.heard("")
+        assert await talk.exchange("Never mind.") == "Yes?"
+        outputs = ["09:00"] * answered + [NO_RESULT] * (2 - answered)
+        assert sorted(spoken_input(fake.requests[1])[:-1]) == sorted(outputs)
+        assert fake.violations == []
+
+
+@pytest.mark.parametrize("leaves", ["nothing", "finished_items", "everything"])
+async def test_several_calls_whose_response_broke_off_are_answered(leaves, monkeypatch):
+    monkeypatch.setattr(stream, "DRAIN_S", 0.01)
+    async with FakeOpenAI([TWO, "At nine."], abort_leaves=leaves) as fake:
+        async with talking(fake) as talk:
+            talk.caller("When do you open on Monday?")
+            fake.fail("cut", after_deltas=99)
+            requests = []
+            with suppress(ProviderError):
+                async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
+                    async for event in events:
+                        requests.append(event)
+            await fake.until(lambda: fake.n_aborted)
+            for request in requests:
+                talk.tool(request, "09:00")
+            assert len(requests) == 2
+            assert await talk.ask() == ("At nine.", [])
+            await talk.heard("At nine.", complete=True)
+            spoken = fake.conversation.spoken
+            assert sorted(spoken[1:-1]) == [
+                "call: free_chairs",
+                "call: opening_hours",
+                "output: 09:00",
+                "output: 09:00",
+            ]
+            assert fake.violations == []
 
 
 async def test_a_tool_request_left_at_once_is_kept_by_the_service():
@@ -376,6 +461,73 @@ async def test_a_refused_change_begins_a_new_conversation_from_the_mirror(operat
             assert await talk.exchange("Stop.") == "Yes?"
             assert spoken_input(fake.requests[-1]) == ["Stop."]
         assert [kept.deleted for kept in fake.conversations.values()] == [True, True]
+
+
+@pytest.mark.parametrize("heard", ["", "Once upon"])
+async def test_a_delete_that_is_refused_because_reasoning_stays_begins_a_new_conversation(heard):
+    async with FakeOpenAI([LONG, LONG, "Yes?"], guards_reasoning=True) as fake:
+        async with talking(fake) as talk:
+            for number in (1, 2):
+                talk.caller("Tell me a story.")
+                await talk.ask()
+                await talk.heard(heard)
+                assert len(fake.conversations) == number + 1
+            told = ["user: Tell me a story.", *([f"assistant: {heard}"] if heard else [])]
+            assert fake.conversation.spoken == told * 2
+            assert await talk.exchange("Stop.") == "Yes?"
+            assert spoken_input(fake.requests[-1]) == ["Stop."]
+        assert all(kept.deleted for kept in fake.conversations.values())
+
+
+@pytest.mark.parametrize("heard", ["", "Once upon"])
+async def test_a_conversation_that_is_gone_at_a_barge_in_is_replaced(heard):
+    async with FakeOpenAI([LONG, "Yes?"]) as fake, talking(fake) as talk:
+        talk.caller("Tell me a story.")
+        await talk.ask()
+        fake.conversation.deleted = True
+        await talk.heard(heard)
+        assert await talk.exchange("Stop.") == "Yes?"
+        told = ["user: Tell me a story.", *([f"assistant: {heard}"] if heard else [])]
+        assert fake.conversation.spoken == [*told, "user: Stop.", "assistant: Yes?"]
+        assert len(fake.conversations) == 2
+
+
+async def test_tools_and_their_outputs_are_in_the_mirror():
+    async with FakeOpenAI([TIMES, LONG, "Yes?"]) as fake, talking(fake) as talk:
+        talk.caller("When do you open on Monday?")
+        _, [request] = await talk.ask()
+        talk.tool(request, "09:00")
+        await talk.ask()
+        fake.fail("status", at="items.delete", status=400, code=None)
+        await talk.heard("Once upon")
+        assert fake.conversation.spoken == [
+            "user: When do you open on Monday?",
+            "call: opening_hours",
+            "output: 09:00",
+            "assistant: Once upon",
+        ]
+        assert await talk.exchange("Stop.") == "Yes?"
+        assert fake.violations == []
+
+
+async def test_a_conversation_that_refuses_again_and_again_does_not_end_the_call():
+    async with FakeOpenAI() as fake, talking(fake) as talk:
+        await talk.exchange("One.")
+        for _ in range(2):
+            fake.fail("status", status=400, code=None, param="input")
+        talk.caller("Two.")
+        with pytest.raises(ProviderError) as refused:
+            await talk.ask()
+        assert not refused.value.retryable
+        await talk.heard("")
+        assert await talk.exchange("Three.") == "I heard: Three. Anything else?"
+        spoken = fake.conversation.spoken
+        assert [line for line in spoken if line.startswith("user")] == [
+            "user: One.",
+            "user: Two.",
+            "user: Three.",
+        ]
+        assert fake.violations == []
 
 
 @pytest.mark.parametrize("operation", ["items.delete", "items.list"])

@@ -1,5 +1,6 @@
 """What the service can do to a reply, and the ProviderError that comes of it."""
 
+import asyncio
 import traceback
 
 import pytest
@@ -107,6 +108,27 @@ async def test_nobody_there(history):
         assert str(error).startswith("the connection to OpenAI failed: ")
 
 
+@pytest.mark.parametrize("answer", [b"", b"What is that?\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"])
+async def test_somebody_there_who_does_not_speak_http(history, answer):
+    async def speak(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        settings = {"model": "gpt-5-nano", "history": history}
+        async with (
+            OpenAILanguageModel("sk-test", base_url, **settings) as llm,
+            llm.open(CALL, INSTRUCTIONS, []) as dialogue,
+        ):
+            talk = Talk(dialogue)
+            talk.caller("Hello.")
+            error = await failure_of(talk)
+    assert error.retryable
+    assert str(error).startswith("the connection to OpenAI failed: ")
+
+
 async def test_an_error_event(told_to_fail):
     error = await told_to_fail("error", code="server_error", param="input")
     assert error.retryable
@@ -188,7 +210,7 @@ async def test_an_event_that_cannot_be_read(told_to_fail):
 
 @pytest.mark.parametrize("after_deltas", [0, 2])
 async def test_a_service_that_falls_silent(history, after_deltas):
-    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.3) as talk:
+    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=1.0) as talk:
         fake.fail("stall", after_deltas=after_deltas)
         talk.caller("Hello.")
         error = await failure_of(talk)

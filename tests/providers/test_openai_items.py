@@ -40,7 +40,9 @@ CLOSED = {"type": "object", "properties": {}, "required": [], "additionalPropert
 @pytest.mark.parametrize(
     ("schema", "strict"),
     [
-        ({}, True),
+        ({}, False),
+        ({**CLOSED, "properties": {"a": {}}, "required": ["a"]}, False),
+        ({**CLOSED, "properties": {"a": {"$ref": "#/$defs/d"}}, "required": ["a"]}, True),
         ({"type": "object"}, False),
         (CLOSED, True),
         ({**CLOSED, "properties": {"a": {"type": "string"}}}, False),

@@ -140,7 +140,8 @@ async def test_a_browser_talks_interrupts_and_hangs_up() -> None:
             browser.say("What time is it?")
             first = await turn(world, 1)
             assert first["caller"] == "What time is it?"
-            assert browser.n_clears == 1  # the greeting was interrupted
+            # The greeting was interrupted; again, if the words took longer than a cough would.
+            assert browser.n_clears in (1, 2)
             browser.say("Thank you.")
             second = await turn(world, 2)
             assert second["heard"] == "I heard: Thank you. Anything else?"

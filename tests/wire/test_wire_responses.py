@@ -14,7 +14,6 @@ from voice_ai.wire.responses import (
     Item,
     ItemsPage,
     Other,
-    OutputItemAdded,
     OutputItemDone,
     OutputTextDelta,
     RefusalDelta,
@@ -46,7 +45,7 @@ def event(kind, **fields):
             event("response.output_item.done", item=3),
             "'item' must be an object, the service sent int",
         ),
-        (event("response.output_item.added"), "'id' must be a string"),
+        (event("response.output_item.done"), "'id' must be a string"),
         (event("response.output_item.done", item={"id": "x"}), "'type' must be a string"),
         (event("response.failed", response="no"), "'response' must be an object"),
     ],
@@ -68,10 +67,10 @@ def test_text_and_refusal_deltas():
     assert parse_event(event("response.refusal.delta", delta="")) == RefusalDelta("")
 
 
-def test_an_item_that_has_begun_and_one_that_is_done():
-    begun = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress"}
-    assert parse_event(event("response.output_item.added", item={**begun, "content": []})) == (
-        OutputItemAdded(Item("msg_1", "message", "in_progress", "assistant"))
+def test_an_item_that_is_done():
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
+    assert parse_event(event("response.output_item.done", item={**message, "content": []})) == (
+        OutputItemDone(Item("msg_1", "message", "completed", "assistant"))
     )
     call = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "f"}
     assert parse_event(event("response.output_item.done", item={**call, "arguments": "{}"})) == (
@@ -164,7 +163,7 @@ def test_empty_lines_and_events_without_data_are_nothing():
 
 
 def test_comments_and_other_fields_are_skipped():
-    assert split(b": keep-alive\n\n:\nevent: e\ndata: x\nid: 1\nunknown\n\n") == [b"x"]
+    assert split(b": keep-alive\n\n:\nevent: error\ndata: x\nid: 1\nunknown\n\n") == [b"x"]
 
 
 def test_several_data_lines_are_one_event():
@@ -194,8 +193,38 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory():
         splitter.feed(half + half)
 
 
+@pytest.mark.parametrize("before", [b"", b": begun\n\n"])
+def test_an_event_whose_name_we_do_not_read_is_dropped_unseen(before):
+    named = b"event: response.created\ndata: {broken\n\n"
+    assert split(before + named, named, b"data: x\n\n") == [b"x"]
+    assert split(before, b"event: response.failed\ndata: y\n\n" + named) == [b"y"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"event: \ndata: x\n\n",
+        b"event: error\nid: 1\ndata: x\n\n",
+        b"event: error\ndata:x\n\n",
+        b"event:error\ndata: x\n\n",
+        b"\nevent: error\ndata: x\n\n",
+        b"event: error\r\ndata: x\r\n\r\n",
+    ],
+)
+def test_what_the_service_does_not_write_today_is_read_too(odd):
+    plain = b"event: error\ndata: a\n\n"
+    assert split(plain, odd, plain + odd, plain) == [b"a", b"x", b"a", b"x", b"a"]
+
+
+def test_a_named_event_without_data_is_nothing_and_its_name_ends_with_it():
+    assert split(b"\n", b"event: error\n\n", b"event: ping\n\ndata: x\n\n") == [b"x"]
+    assert split(b"\n", b"event: error\ndata: \n\n") == split(b"event: error\ndata: \n\n") == [b""]
+
+
 LINES = st.lists(
-    st.sampled_from([b"data: one", b"data:", b"data: two", b": c", b"event: e", b"", b""]),
+    st.sampled_from(
+        [b"data: one", b"data:", b"data: two", b": c", b"event: e", b"event: error", b"", b""]
+    ),
     max_size=12,
 )
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])

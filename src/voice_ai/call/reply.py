@@ -4,12 +4,12 @@ Barge-in cancels the task that runs this; what is open is closed by the contexts
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import TypeAlias
 
-from voice_ai.call.latency import Latency
 from voice_ai.call.speaker import Speaker
-from voice_ai.call.tools import HANG_UP, MAX_TOOL_STEPS, ToolBox
+from voice_ai.call.tools import HANG_UP, MAX_TOOL_STEPS
 from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import (
     Audio,
@@ -20,13 +20,22 @@ from voice_ai.providers.protocols import (
     Utterance,
     Voice,
 )
+from voice_ai.turn.events import Said
 from voice_ai.turn.history import History
 from voice_ai.turn.playout import Playout
 from voice_ai.turn.sentences import SentenceStream
 
+# Runs the tools of one response.
+RunTools: TypeAlias = Callable[[Sequence[ToolRequested]], Awaitable[None]]
+Deltas: TypeAlias = AsyncGenerator[str | None, None]
+
 
 class Reply:
-    """One answer of ours to the caller's turn."""
+    """One answer of ours to the caller's turn, or to what it will be (`unsaid`), if it is a draft.
+
+    A draft's speaker is held, and tools wait as long as it is. `first_text` and `first_audio` are
+    when the first sentence went to the voice and its first audio came, by the loop's clock.
+    """
 
     def __init__(
         self,
@@ -34,41 +43,47 @@ class Reply:
         speaker: Speaker,
         playout: Playout,
         history: History,
-        tools: ToolBox,
-        latency: Latency | None,
+        unsaid: Sequence[Said] = (),
     ) -> None:
         """Prepare; nothing is asked of anybody yet."""
         self.turn = turn
         self.text = ""
         self.hang_up = False
+        self.first_text: float | None = None
+        self.first_audio: float | None = None
+        self.unsaid = tuple(unsaid)
         self._speaker = speaker
         self._playout = playout
         self._history = history
-        self._tools = tools
-        self._latency = latency
         self._failure: ProviderError | None = None
 
-    async def run(self, dialogue: Dialogue, voice: Voice) -> None:
+    async def run(self, dialogue: Dialogue, voice: Voice, run_tools: RunTools) -> None:
         """Write and speak the answer side by side, until its voice has been sent.
+
+        Args:
+            dialogue: what writes it.
+            voice: what speaks it.
+            run_tools: runs the tools of one response, and keeps each call with its answer.
 
         Raises:
             ProviderError: the model failed; ExceptionGroup of it: the voice did.
         """
         async with voice.utter() as utterance, asyncio.TaskGroup() as group:
-            group.create_task(self._write(dialogue, utterance))
+            group.create_task(self._write(self._deltas(dialogue, run_tools), utterance))
             group.create_task(self._play(utterance))
         if self._failure:
             raise self._failure
 
-    async def _write(self, dialogue: Dialogue, utterance: Utterance) -> None:
+    async def _write(self, answer: Deltas, utterance: Utterance) -> None:
         """Hand sentences to the voice; if the model fails, those that it finished are spoken."""
         sentences = SentenceStream()
         try:
-            async with aclosing(self._deltas(dialogue)) as deltas:
+            async with aclosing(answer) as deltas:
                 async for delta in deltas:
-                    self.text += delta
-                    for sentence in sentences.feed(delta):
-                        await self._send(utterance, sentence)
+                    self.text += " " if delta is None else delta
+                    pieces = sentences.pause() if delta is None else sentences.feed(delta)
+                    for piece in pieces:
+                        await self._send(utterance, piece)
         except ProviderError as failure:
             if failure.stage != "llm":
                 raise
@@ -79,43 +94,47 @@ class Reply:
         await utterance.finish()
 
     async def _send(self, utterance: Utterance, sentence: str) -> None:
-        if self._latency and self._latency.first_text is None:
-            self._latency.first_text = asyncio.get_running_loop().time()
+        if self.first_text is None:
+            self.first_text = asyncio.get_running_loop().time()
         self._playout.text(self.turn, sentence)
         await utterance.send(sentence)
 
-    async def _deltas(self, dialogue: Dialogue) -> AsyncGenerator[str, None]:
-        """Yield the model's text, running the tools that it asks for in between."""
+    async def _deltas(self, dialogue: Dialogue, run_tools: RunTools) -> Deltas:
+        """Yield the model's text, None before tools run: what was written then is spoken."""
         for _ in range(MAX_TOOL_STEPS + 1):
             requests: list[ToolRequested] = []
-            async with dialogue.reply(self.turn, self._history.said) as events:
+            said = (*self._history.said, *self.unsaid)
+            async with dialogue.reply(self.turn, said) as events:
                 async for event in events:
                     match event:
                         case TextDelta(text):
                             yield text
                         case ToolRequested():
                             requests.append(event)
-            for request in requests:
-                await self._run_tool(request)
-            if not requests or (self.hang_up and self.text.strip()):
+            if not requests:
+                return
+            yield None
+            # A tool may do something: it is not run on a guess.
+            await self._speaker.free()
+            self._hang_up_if_asked(requests)
+            await run_tools([request for request in requests if request.name != HANG_UP.name])
+            if self.hang_up and self.text.strip():
                 return
 
-    async def _run_tool(self, request: ToolRequested) -> None:
-        """Run a tool; its call and its answer enter the history together: neither stands alone."""
-        if request.name == HANG_UP.name:
-            self.hang_up = True
-            output = "The call ends once you have been heard."
-        else:
-            output = await self._tools.run(request)
-        self._history.tool_called(self.turn, request.call_id, request.name, request.arguments)
-        self._history.tool_answered(self.turn, request.call_id, output)
+    def _hang_up_if_asked(self, requests: Sequence[ToolRequested]) -> None:
+        for request in requests:
+            if request.name == HANG_UP.name:
+                self.hang_up = True
+                call = (self.turn, request.call_id)
+                self._history.tool_called(*call, request.name, request.arguments)
+                self._history.tool_answered(*call, "The call ends once you have been heard.")
 
     async def _play(self, utterance: Utterance) -> None:
         async for event in utterance:
             match event:
                 case Audio(data):
-                    if self._latency and self._latency.first_audio is None:
-                        self._latency.first_audio = asyncio.get_running_loop().time()
+                    if self.first_audio is None:
+                        self.first_audio = asyncio.get_running_loop().time()
                     await self._speaker.say(data)
                 case SpokenTo(n_chars):
                     self._playout.spoken_to(self.turn, n_chars)

@@ -2,26 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from voice_ai.call.clock import LineClock
 from voice_ai.call.line import Line
 from voice_ai.call.record import CallRecord, TurnRecord
-from voice_ai.call.reply import Reply
+from voice_ai.call.reply import Reply, RunTools
 from voice_ai.call.services import Services
 from voice_ai.call.speaker import Speaker
+from voice_ai.call.tools import ToolRuns
 from voice_ai.errors import PeerError, ProviderError, leaves
-from voice_ai.providers.protocols import Dialogue, Voice
-from voice_ai.turn.commands import Phrase
+from voice_ai.providers.protocols import Dialogue, ToolRequested, Voice
+from voice_ai.turn.commands import Filler, Phrase
 from voice_ai.turn.events import (
     CallerGone,
+    CallerSaid,
     Event,
     HangUpAsked,
     ProviderFailed,
     ReplySent,
     ReplyStarted,
+    ToolEnded,
+    ToolStarted,
 )
 from voice_ai.turn.history import History
 from voice_ai.turn.playout import Playout
@@ -62,6 +67,9 @@ class Responder:
         self._open: asyncio.Future[_Open] = self._loop.create_future()
         # A cancelled reply leaves its utterance before the next begins, which so hears none of it.
         self._uttering = asyncio.Lock()
+        self._speaking: Speaker | None = None
+        self._replying: Reply | None = None
+        self._n_filled = 0
 
     async def run(self) -> None:
         """Keep the dialogue and the voice open until cancelled; without them, replies fail."""
@@ -88,7 +96,7 @@ class Responder:
         record = self._claim(turn) if phrase == "apology" else None
         if record:
             record.reply = spoken.text
-        speaker = self._speaker(turn, record)
+        speaker = self._speaker(turn)
         self.playout.text(turn, spoken.text)
 
         async def play() -> None:
@@ -97,25 +105,73 @@ class Responder:
 
         await self._speak(turn, speaker, play())
 
-    async def answer(self, turn: int) -> None:
-        """Have the model answer what was said, and speak it as this turn."""
-        record = self._claim(turn)
-        speaker = self._speaker(turn, record)
-        latency = record.latency if record else None
-        reply = Reply(turn, speaker, self.playout, self.history, self._services.tools, latency)
+    async def answer(self, turn: int, draft: str | None = None) -> None:
+        """Have the model answer what was said, and speak it as this turn.
+
+        A draft answers what the caller has not been taken at yet, and is held until `resume`.
+        """
+        speaker = self._speaker(turn)
+        unsaid = () if draft is None else (CallerSaid(turn, draft),)
+        if draft is None:
+            self._claim(turn)
+        else:
+            speaker.hold()
+        reply = Reply(turn, speaker, self.playout, self.history, unsaid)
+        self._replying = reply
 
         async def play() -> None:
             opened = await asyncio.shield(self._open)
             try:
                 async with self._uttering:
-                    await reply.run(opened.dialogue, opened.voice)
+                    run_tools = self._run_tools(turn, opened.settling)
+                    await reply.run(opened.dialogue, opened.voice, run_tools)
             finally:
+                record = self._record.turn(turn)
                 if record:
                     record.reply = reply.text.strip()
             if reply.hang_up:
                 self._tell(HangUpAsked(turn))
 
         await self._speak(turn, speaker, play())
+
+    async def clear(self, turn: int) -> None:
+        """Let no more of this turn be heard, if any of it was sent."""
+        self.playout.clear(turn, self._clock.timestamp_ms)
+        if self._speaking and self._speaking.turn == turn and self._speaking.audible:
+            await self._line.clear()
+
+    async def hold(self, turn: int) -> float | None:
+        """Stop this turn's sound at once; returns what was left of it, None while more is made."""
+        speaker = self._speaking
+        if speaker is None or speaker.turn != turn:
+            return None
+        speaker.hold()
+        remaining_ms = self.playout.hold(turn, self._clock.timestamp_ms)
+        if speaker.audible:
+            await self._line.clear()
+        return remaining_ms if speaker.finished else None
+
+    async def resume(self, turn: int) -> None:
+        """Go on with a turn that was held, or release a draft."""
+        speaker = self._speaking
+        if speaker is None or speaker.turn != turn:
+            return
+        if self._replying and self._replying.turn == turn:
+            self._replying.unsaid = ()
+            self._claim(turn)
+        await speaker.resume(self.playout.resume(turn) or 0.0)
+        if speaker.finished:
+            self._tell_sent(speaker)
+
+    async def fill(self, turn: int, filler: Filler) -> None:
+        """Bridge the silence before this turn's first sound, never twice alike in a row."""
+        fillers, speaker = self._services.fillers[filler], self._speaking
+        if not fillers or speaker is None or speaker.turn != turn:
+            return
+        self._n_filled += 1
+        spoken = fillers[self._n_filled % len(fillers)]
+        transcoder = self._services.transcoder(self._services.tts.output_format, self._line.format)
+        await speaker.fill(transcoder.convert(spoken.audio, last=True))
 
     def keep_heard(self, turn: int, complete: bool) -> None:
         """Write what was heard of this turn into the history; the model's record follows."""
@@ -150,22 +206,46 @@ class Responder:
             self._tell(CallerGone(str(failure)))
         if failure is None or speaker.n_ms:
             await speaker.finish(whole=failure is None)
-            remaining_ms = self.playout.remaining_ms(turn, self._clock.timestamp_ms)
-            self._tell(ReplySent(turn, speaker.n_ms, remaining_ms))
+            self._tell_sent(speaker)
 
-    def _speaker(self, turn: int, record: TurnRecord | None) -> Speaker:
-        def first_frame() -> None:
-            now = self._loop.time()
-            if self._record.greeting_ms is None and not self._record.turns:
-                self._record.greeting_ms = round((now - self._started) * 1000)
-            if record and record.latency:
-                record.latency.sent = now
-            self._tell(ReplyStarted(turn))
+    def _tell_sent(self, speaker: Speaker) -> None:
+        remaining_ms = self.playout.remaining_ms(speaker.turn, self._clock.timestamp_ms)
+        self._tell(ReplySent(speaker.turn, speaker.n_ms, remaining_ms))
 
+    def _speaker(self, turn: int) -> Speaker:
         self.playout.begin(turn, self._clock.timestamp_ms)
         services, line = self._services, self._line
         transcoder = services.transcoder(services.tts.output_format, line.format)
-        return Speaker(turn, line, self._clock, self.playout, transcoder, first_frame)
+        self._speaking = Speaker(
+            turn, line, self._clock, self.playout, transcoder, partial(self._first_frame, turn)
+        )
+        return self._speaking
+
+    def _first_frame(self, turn: int) -> None:
+        now, record = self._loop.time(), self._record.turn(turn)
+        if self._record.greeting_ms is None and not self._record.turns:
+            self._record.greeting_ms = round((now - self._started) * 1000)
+        if record and record.latency:
+            record.latency.sent = now
+            if self._replying and self._replying.turn == turn:
+                record.latency.first_text = self._replying.first_text
+                record.latency.first_audio = self._replying.first_audio
+        self._tell(ReplyStarted(turn))
+
+    def _run_tools(self, turn: int, group: asyncio.TaskGroup) -> RunTools:
+        runs = ToolRuns(self._services.tools, group, partial(self._keep_tool, turn))
+
+        async def run(requests: Sequence[ToolRequested]) -> None:
+            self._tell(ToolStarted(turn))
+            await runs.run(requests)
+            self._tell(ToolEnded(turn))
+
+        return run
+
+    def _keep_tool(self, turn: int, request: ToolRequested, output: str) -> None:
+        """A call and its answer enter the history together: neither stands alone."""
+        self.history.tool_called(turn, request.call_id, request.name, request.arguments)
+        self.history.tool_answered(turn, request.call_id, output)
 
     def _claim(self, turn: int) -> TurnRecord | None:
         """Return the turn of the caller's that this answers: the last, if no answer was heard."""

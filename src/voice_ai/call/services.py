@@ -1,6 +1,6 @@
 """What a call is given: its providers, its agent, and the phrases that were made before it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voice_ai.agent import Agent
@@ -10,7 +10,8 @@ from voice_ai.codec.resample import Engine
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import Audio, CallInfo, LanguageModel, SpeechToText, TextToSpeech
-from voice_ai.turn.commands import Phrase
+from voice_ai.turn.commands import Filler, Phrase
+from voice_ai.turn.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Spoken:
 class Services:
     """Shared by all calls of a server; `phrases` need no provider any more.
 
-    `resampler` is the codec's engine, where a provider's rate is not the line's.
+    `rules` are the turn machine's; `resampler` is the codec's engine, where a provider's rate is
+    not the line's.
     """
 
     agent: Agent
@@ -34,6 +36,8 @@ class Services:
     llm: LanguageModel
     tts: TextToSpeech
     phrases: Mapping[Phrase, Spoken]
+    fillers: Mapping[Filler, Sequence[Spoken]]
+    rules: Rules = Rules()
     resampler: Engine = "fir"
 
     def transcoder(self, source: AudioFormat, target: AudioFormat) -> Transcoder:
@@ -51,10 +55,26 @@ async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:
         "greeting": agent.greeting,
         "apology": agent.apology,
         "goodbye": agent.goodbye,
+        "still_there": agent.still_there,
     }
+    made = await _speak(list(texts.values()), tts)
+    return dict(zip(texts, made, strict=True))
+
+
+async def make_fillers(agent: Agent, tts: TextToSpeech) -> dict[Filler, list[Spoken]]:
+    """Have what bridges a silence spoken, likewise."""
+    return {
+        "filler": await _speak(agent.fillers, tts),
+        "moment": await _speak(agent.moments, tts),
+    }
+
+
+async def _speak(texts: Sequence[str], tts: TextToSpeech) -> list[Spoken]:
+    made: list[Spoken] = []
+    if not texts:
+        return made
     async with tts.open(CallInfo(call_sid="")) as voice:
-        made: dict[Phrase, Spoken] = {}
-        for phrase, text in texts.items():
+        for text in texts:
             audio = bytearray()
             async with voice.utter() as utterance:
                 await utterance.send(text)
@@ -63,6 +83,6 @@ async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:
                     if isinstance(event, Audio):
                         audio += event.data
             if not audio:
-                raise ProviderError("tts", f"the {phrase} {text!r} came back without a sound")
-            made[phrase] = Spoken(text, bytes(audio))
+                raise ProviderError("tts", f"the phrase {text!r} came back without a sound")
+            made.append(Spoken(text, bytes(audio)))
     return made

@@ -21,7 +21,8 @@ from voice_ai.errors import PeerError, ProviderError, leaves
 from voice_ai.providers.protocols import SpeechStream
 from voice_ai.turn import commands as do
 from voice_ai.turn import events as on
-from voice_ai.turn.machine import Phase, TurnMachine
+from voice_ai.turn.machine import TurnMachine
+from voice_ai.turn.rules import Phase
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class VoiceSession:
         self._line = line
         self._services = services
         self._record = record
-        self._machine = TurnMachine()
+        self._machine = TurnMachine(services.rules)
         self._clock = LineClock()
         self._backlog = Backlog(services.transcoder(line.format, services.stt.input_format))
         self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
@@ -142,14 +143,20 @@ class VoiceSession:
         match command:
             case do.SayPhrase(turn, phrase):
                 self._reply = group.create_task(self._responder.say_phrase(turn, phrase))
-            case do.StartReply(turn):
-                self._reply = group.create_task(self._responder.answer(turn))
+            case do.StartReply(turn, draft):
+                self._reply = group.create_task(self._responder.answer(turn, draft))
+            case do.HoldReply(turn):
+                left_ms = await self._responder.hold(turn)
+                self._events.put_nowait(on.ReplyHeld(turn, left_ms))
+            case do.ResumeReply(turn):
+                await self._responder.resume(turn)
+            case do.SayFiller(turn, filler):
+                await self._responder.fill(turn, filler)
             case do.CancelReply():
                 if self._reply:
                     self._reply.cancel()
             case do.ClearPlayout(turn):
-                self._responder.playout.clear(turn, self._clock.timestamp_ms)
-                await self._line.clear()
+                await self._responder.clear(turn)
             case do.KeepCaller(turn, transcript):
                 self._responder.history.caller(turn, transcript)
                 self._record.turns.append(TurnRecord(transcript, self._latency))

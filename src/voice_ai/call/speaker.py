@@ -1,5 +1,6 @@
 """One turn of ours on its way to the caller: the voice in the line's format, with marks between."""
 
+import asyncio
 from collections.abc import Callable
 
 from voice_ai.call.clock import LineClock
@@ -13,7 +14,11 @@ MARK_EVERY_MS = 400
 
 
 class Speaker:
-    """Sends one turn's audio as it is made and keeps the ledger of it; the far end paces it."""
+    """Sends one turn's audio as it is made and keeps the ledger of it; the far end paces it.
+
+    While it is held nothing is sent and the voice waits. All that was sent is kept for `resume`: 8
+    octets a ms of a reply, on the telephone.
+    """
 
     def __init__(
         self,
@@ -26,35 +31,81 @@ class Speaker:
     ) -> None:
         """Convert by `transcoder`, from the voice's format; `started` is called when it begins."""
         self.n_ms = 0.0
-        self._turn = turn
+        self.finished = False
+        self.turn = turn
         self._line = line
         self._clock = clock
         self._playout = playout
         self._started = started
         self._transcoder = transcoder
         self._piece = MARK_EVERY_MS * line.format.n_octets_per_ms
+        self._sent = bytearray()
+        self._whole = True
+        self._free = asyncio.Event()
+        self._free.set()
 
     async def say(self, audio: bytes) -> None:
         """Put this stretch of the voice on the line, with a mark wherever the ledger wants one."""
-        await self._put_all(self._transcoder.convert(audio))
+        await self._say(self._transcoder.convert(audio))
 
-    async def _put_all(self, data: bytes) -> None:
-        for start in range(0, len(data), self._piece):
-            await self._put(data[start : start + self._piece])
-
-    async def _put(self, piece: bytes) -> None:
-        await self._line.send_audio(piece)
-        if not self.n_ms:
-            self._started()
-        duration_ms = self._line.format.duration_ms(len(piece))
-        self.n_ms += duration_ms
-        mark = self._playout.sent(self._turn, duration_ms, self._clock.timestamp_ms)
-        if mark is not None:
-            await self._line.send_mark(mark)
+    async def fill(self, audio: bytes) -> None:
+        """Put audio in the line's format before the turn's own, of which it is no part."""
+        if self.n_ms or not self._free.is_set():
+            return
+        self._sent += audio
+        await self._put(audio)
+        self._playout.spoken_to(self.turn, 0)
 
     async def finish(self, *, whole: bool) -> None:
         """Ask to be told when all has been heard; `whole` if that is the turn's whole text."""
         if whole and self.n_ms:
-            await self._put_all(self._transcoder.convert(b"", last=True))
+            await self._say(self._transcoder.convert(b"", last=True))
+        await self.free()
+        self._whole = whole
+        self.finished = True
+        await self._mark_the_end()
+
+    async def free(self) -> None:
+        """Wait until the turn is not held."""
+        await self._free.wait()
+
+    @property
+    def audible(self) -> bool:
+        """Whether anything was sent."""
+        return bool(self._sent)
+
+    def hold(self) -> None:
+        """Send no more until `resume`."""
+        self._free.clear()
+
+    async def resume(self, position_ms: float) -> None:
+        """Send again what was sent from this position on, and go on."""
+        n_octets = int(position_ms) * self._line.format.n_octets_per_ms
+        for start in range(n_octets, len(self._sent), self._piece):
+            await self._put(bytes(self._sent[start : start + self._piece]))
+        if self.finished:
+            await self._mark_the_end()
+        self._free.set()
+
+    async def _say(self, data: bytes) -> None:
+        for start in range(0, len(data), self._piece):
+            piece = data[start : start + self._piece]
+            await self.free()
+            # The books first: a hold that comes while the line takes its time finds them right.
+            begins = not self.n_ms
+            self._sent += piece
+            self.n_ms += self._line.format.duration_ms(len(piece))
+            await self._put(piece)
+            if begins:
+                self._started()
+
+    async def _put(self, piece: bytes) -> None:
+        duration_ms = self._line.format.duration_ms(len(piece))
+        mark = self._playout.sent(self.turn, duration_ms, self._clock.timestamp_ms)
+        await self._line.send_audio(piece)
+        if mark is not None:
+            await self._line.send_mark(mark)
+
+    async def _mark_the_end(self) -> None:
         if self.n_ms:
-            await self._line.send_mark(self._playout.finish(self._turn, whole=whole))
+            await self._line.send_mark(self._playout.finish(self.turn, whole=self._whole))

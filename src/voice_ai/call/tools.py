@@ -1,23 +1,34 @@
-"""The agent's tools: what the model is told of them, and running one that it asks for."""
+"""The agent's tools: what the model is told of them, and running those that it asks for."""
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import orjson
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic_core import to_json
 
-from voice_ai.agent import Tool
+from voice_ai.agent import OnBargeIn, Tool
+from voice_ai.call.signature import Signature
+from voice_ai.call.threads import in_thread
+from voice_ai.errors import UsageError
 from voice_ai.providers.protocols import ToolRequested, ToolSpec
 
 logger = logging.getLogger(__name__)
 
-# A caller waits in silence meanwhile.
-TOOL_TIMEOUT_S = 10.0
 # livekit's max_tool_steps; more means that the model goes round in circles.
 MAX_TOOL_STEPS = 3
+# All of it goes through the model before the next word: some ten seconds of reading for gpt-5-nano.
+MAX_OUTPUT_CHARS = 20_000
+
+FAILED = "The tool failed."
+NO_VALUE = "Done."
+STOPPED = "The caller spoke, so the tool was stopped before it gave a result."
+STILL_RUNNING = "The caller spoke while the tool ran. It goes on; its result will follow."
+# A late result is a call of its own: the service takes one output for each.
+LATE = "_late"
 
 HANG_UP = ToolSpec(
     name="hang_up",
@@ -30,65 +41,115 @@ class ToolBox:
     """An agent's tools and the built-in `hang_up`; `specs` is what the model is told of them."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
-        """Read the signatures, once for all calls; no annotation means any JSON value."""
-        self._tools = {made.name: made for made in tools}
-        self._arguments = {made.name: _arguments_of(made) for made in tools}
+        """Read the signatures, once for all calls; no annotation means any JSON value.
+
+        Raises:
+            UsageError: a tool has the name of a built-in one, or parameters without a JSON schema.
+        """
+        self._tools = {made.name: (made, Signature(made)) for made in tools}
+        if HANG_UP.name in self._tools:
+            raise UsageError(f"a tool cannot be called {HANG_UP.name!r}, which is built in")
         own = [
-            ToolSpec(made.name, made.description, _schema(self._arguments[made.name]))
-            for made in tools
+            ToolSpec(made.name, signature.description, signature.schema)
+            for made, signature in self._tools.values()
         ]
         self.specs: tuple[ToolSpec, ...] = (*own, HANG_UP)
+
+    def on_barge_in(self, name: str) -> OnBargeIn:
+        """Return what becomes of a tool while which the caller speaks."""
+        return self._tools[name][0].on_barge_in if name in self._tools else "cancel"
 
     async def run(self, request: ToolRequested) -> str:
         """Run one tool, its arguments checked, and return what it gave back, as text for the model.
 
         Never raises for what the model or the tool did wrong: the model is told, so that it can
-        say so.
+        say so; of what a tool raised only that it did.
         """
-        made = self._tools.get(request.name)
-        if made is None:
+        if request.name not in self._tools:
             return f"There is no tool called {request.name!r}."
+        made, signature = self._tools[request.name]
         try:
-            arguments = self._arguments[request.name].model_validate_json(request.arguments or "{}")
-        except ValidationError as error:
-            return f"The arguments do not fit: {error.error_count()} wrong: {_problems(error)}"
-        given = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+            arguments = signature.read(request.arguments)
+        except ValueError as error:
+            return f"The arguments do not fit: {error}"
         try:
-            async with asyncio.timeout(TOOL_TIMEOUT_S):
-                output = await _call(made, given)
-        except TimeoutError:
-            logger.warning("tool %s took longer than %s s", made.name, TOOL_TIMEOUT_S)
-            return f"The tool took longer than {TOOL_TIMEOUT_S:g} seconds."
-        except Exception:  # its author's code: whatever it raises, the caller is still on the line
+            async with asyncio.timeout(made.timeout_s) as deadline:
+                return _as_text(await _call(made, arguments))
+        # Its author's code: whatever it raises, the caller is still on the line.
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            if isinstance(error, TimeoutError) and deadline.expired():
+                logger.warning("tool %s took longer than %g s", made.name, made.timeout_s)
+                return f"The tool took longer than {made.timeout_s:g} seconds."
             logger.exception("tool %s failed", made.name)
-            return "The tool failed."
-        return output if isinstance(output, str) else orjson.dumps(output, default=str).decode()
+            return FAILED
+
+
+class ToolRuns:
+    """The tools of one call at work: side by side, and on after a barge-in where that is declared.
+
+    Args:
+        box: the agent's tools.
+        group: as long as the call; what finishes after a barge-in runs in it.
+        keep: writes a call and its answer into the call's history.
+    """
+
+    def __init__(
+        self, box: ToolBox, group: asyncio.TaskGroup, keep: Callable[[ToolRequested, str], None]
+    ) -> None:
+        self._box = box
+        self._group = group
+        self._keep = keep
+
+    async def run(self, requests: Sequence[ToolRequested]) -> None:
+        """Run the tools of one response and keep each call with its answer, in their order.
+
+        When cancelled, a tool is stopped or finishes, as it was declared. Every call has its answer
+        in either case; a result that comes later is kept as another call of the same tool.
+        """
+        tasks = [self._group.create_task(self._box.run(request)) for request in requests]
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for request, task in zip(requests, tasks, strict=True):
+                self._leave(request, task)
+
+    def _leave(self, request: ToolRequested, task: asyncio.Task[str]) -> None:
+        if task.done():
+            self._keep(request, STOPPED if task.cancelled() else task.result())
+        elif self._box.on_barge_in(request.name) == "finish":
+            self._keep(request, STILL_RUNNING)
+            task.add_done_callback(partial(self._keep_late, request))
+        else:
+            task.cancel()
+            self._keep(request, STOPPED)
+
+    def _keep_late(self, request: ToolRequested, task: asyncio.Task[str]) -> None:
+        if not task.cancelled():
+            self._keep(replace(request, call_id=request.call_id + LATE), task.result())
 
 
 async def _call(made: Tool, arguments: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(made.function):
         return await made.function(**arguments)
-    return await asyncio.to_thread(made.function, **arguments)
+    output = await in_thread(made.function, arguments)
+    return await output if inspect.isawaitable(output) else output
 
 
-def _arguments_of(made: Tool) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(made.function, eval_str=True).parameters.items():
-        annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (annotation, default)
-    return create_model(made.name, __config__={"extra": "forbid"}, **fields)
+def _as_text(output: Any) -> str:
+    """Return a tool's result for the model: text as it is, anything else as JSON."""
+    if output is None:
+        return NO_VALUE
+    text = output if isinstance(output, str) else to_json(output, fallback=str).decode()
+    if len(text) > MAX_OUTPUT_CHARS:
+        text = f"{text[:MAX_OUTPUT_CHARS]}... ({len(text)} characters, cut)"
+    # Half a surrogate pair cannot be sent, and would stay in the history.
+    return text.encode(errors="replace").decode()
 
 
-def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
-    schema = arguments.model_json_schema()
-    schema.pop("title", None)
-    for field in schema.get("properties", {}).values():
-        field.pop("title", None)
-    return {"required": [], **schema, "properties": schema.get("properties", {})}
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors()
-    )
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled us; a tool may also raise CancelledError by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from voice_ai.agent import Agent
-from voice_ai.call.services import Services, make_phrases
+from voice_ai.call.services import Services, make_fillers, make_phrases
 from voice_ai.call.tools import ToolBox
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K
 from voice_ai.codec.transcode import Transcoder
@@ -22,6 +22,7 @@ from voice_ai.providers.protocols import (
     TextToSpeech,
 )
 from voice_ai.server.settings import Settings
+from voice_ai.turn.rules import Rules
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,10 @@ def capacity(settings: Settings) -> int:
     return LOCAL_CALLS if "local" in (settings.stt, settings.tts) else REMOTE_CALLS
 
 
+# After so long a caller wonders whether anybody is there.
+FILLER_MS = 1200
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Services]:
     """Load what serves calls and make the agent's phrases; left when the server stops.
@@ -65,9 +70,11 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
     async with AsyncExitStack() as stack:
         # A library that is missing shows now, and is not looked for in a call.
         Transcoder(PCM16_16K, ULAW_8K, settings.resampler)
+        tools = ToolBox(agent.tools)
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
         phrases = await make_phrases(agent, tts)
+        fillers = await make_fillers(agent, tts)
         # The first stream of a process takes some 0.2 s longer, and a refused key shows now.
         async with stt.open(CallInfo(call_sid="")):
             pass
@@ -75,7 +82,27 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
         # loop for 56 ms, after the freeze 0.007 (DESIGN 1).
         gc.collect()
         gc.freeze()
-        yield Services(agent, ToolBox(agent.tools), stt, llm, tts, phrases, settings.resampler)
+        yield Services(
+            agent,
+            tools,
+            stt,
+            llm,
+            tts,
+            phrases,
+            fillers,
+            _rules(settings, agent),
+            settings.resampler,
+        )
+
+
+def _rules(settings: Settings, agent: Agent) -> Rules:
+    return Rules(
+        greeting_protected=not agent.interruptible_greeting,
+        protected_ms=agent.protected_ms,
+        filler_ms=FILLER_MS if agent.fillers else None,
+        stuck_ms=4 * settings.eot_timeout_ms,
+        call_ms=agent.max_call_s * 1000 if agent.max_call_s else None,
+    )
 
 
 async def _speech(

@@ -5,7 +5,8 @@ from typing import Literal, TypeAlias
 
 from voice_ai.turn.events import Timer
 
-Phrase = Literal["greeting", "apology", "goodbye"]
+Phrase = Literal["greeting", "apology", "goodbye", "still_there"]
+Filler = Literal["filler", "moment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,14 @@ class SayPhrase:
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Ask the language model for an answer to the history as it stands, and speak it."""
+    """Ask the language model for an answer to the history as it stands, and speak it.
+
+    With a `draft` the caller has perhaps said that, too: the answer is made and held, it runs no
+    tool and leaves no trace, until a ResumeReply.
+    """
 
     turn: int
+    draft: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,28 @@ class CancelReply:
     """Stop the reply of this turn wherever it is; no audio of it may be sent after this."""
 
     turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReply:
+    """Empty the far end's buffer and send no more of this turn; what was not heard is kept."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReply:
+    """Send what was held, from the last word boundary that was heard; then the rest."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class SayFiller:
+    """Bridge the silence before the reply's own first sound; no part of what was said."""
+
+    turn: int
+    filler: Filler
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +110,9 @@ Command: TypeAlias = (
     SayPhrase
     | StartReply
     | CancelReply
+    | HoldReply
+    | ResumeReply
+    | SayFiller
     | ClearPlayout
     | KeepCaller
     | KeepHeard

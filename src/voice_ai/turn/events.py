@@ -106,6 +106,28 @@ class ReplySent:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyHeld:
+    """The reply is held back; `remaining_ms` were still to be played, None while more is made."""
+
+    turn: int
+    remaining_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The reply waits for a tool."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """The tool has answered, or was given up."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlayoutFinished:
     """The caller has heard the reply to its end: its last mark came back."""
 
@@ -128,7 +150,10 @@ class ProviderFailed:
     reason: str
 
 
-Timer = Literal["reply", "playout"]
+Timer = Literal[
+    "reply", "playout", "false_start", "protected", "filler", "tool",
+    "silence", "stuck", "monologue", "digits", "call",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +172,9 @@ Event: TypeAlias = (
     | SpeechEvent
     | ReplyStarted
     | ReplySent
+    | ReplyHeld
+    | ToolStarted
+    | ToolEnded
     | PlayoutFinished
     | HangUpAsked
     | ProviderFailed

@@ -12,125 +12,222 @@ The recogniser counts the caller's turns by itself (`stream_turn`, which must ke
 adapter connects anew). An event about a turn that has ended already is dropped. A StartOfTurn may
 be lost with a connection, therefore an Update with words stands for it, and so does an EndOfTurn
 with words, which is then a start and an end in one. Words are letters or digits: dots alone are no
-turn.
+turn. What only shows that somebody listens ("mhm", a murmur) is no turn either while we have the
+floor, but is an answer like any other when we have not, or have hardly anything left to say.
+
+A turn of the caller's may go on over several of the recogniser's, when that connects anew: their
+words are put together. So are words and keys: a turn with keys ends by "#" or when no other key
+comes in time, not before.
 
 A turn of ours is THINKING until its first frame is on the wire and SPEAKING from there until the
 caller has heard it. Phrases are sound already, so SayPhrase goes to SPEAKING directly. Every turn
 that was SPEAKING or CLOSING is kept (KeepHeard) exactly once; one that was only THINKING was not
 heard by anybody.
 
-A caller who begins again while we still think is owed an answer: if no words follow, we think
-again.
+Barge-in. A StartOfTurn is a guess: it may have been a cough. So our turn is HELD: silent at once,
+and kept. Words make it the caller's turn, and ours is cancelled. If none come in time, or the
+caller's turn ends without any, ours goes on from the last word that was heard. A key is no guess. A
+turn may be protected, for good or for a while: what the caller says into it is answered after it.
+
+Drafts. An EagerEndOfTurn starts the reply to what the caller has perhaps finished saying; it is
+held until the EndOfTurn that says the same, and cancelled by anything else. Until then it is not
+live and whatever becomes of it changes nothing.
 
 Failures. Without a language model or a voice we apologise, which needs neither. When the failure
 comes while we speak, what was sent is played to its end (a ReplySent must follow the
 ProviderFailed) and the apology comes after it: half a sentence and then silence would leave the
 caller waiting. A failure after ReplySent took nothing away. A phrase that fails is not replaced by
 a phrase: there is no loop. Without the recogniser a caller cannot be heard any more: we say
-goodbye, which nobody can interrupt, and hang up.
+goodbye, which nobody can interrupt, and hang up. A reply that was held tells ReplySent anew once it
+has gone on.
+
+Silence and length. A caller who says nothing is asked for, twice, and then left. A turn of the
+caller's that goes on for too long, or in which no new word comes, ends with the words so far; those
+that follow are another turn's. A call that has reached its limit ends with a goodbye.
 
 Hanging up. The agent may ask for it before, while and after its turn is spoken. The last words are
 played first; a caller who speaks into them has withdrawn the wish. When an agent that wants to hang
 up fails to find its last words, the goodbye phrase stands in; when it has none to say, we hang up
 at once.
 
-Not yet: a false start does not resume what it interrupted, and eager ends of turn start nothing.
-
 Table
 =====
 
 Cells are commands in their order, then the phase if it changes; a dot is neither. Columns are
-phases: I idle, L listening, C caller speaking, T thinking, S speaking, X closing, E ended.
+phases: I idle, L listening, C caller speaking, T thinking, S speaking, X closing, H held, E ended.
+Whatever ends the call also cancels every timer that runs.
 
-    G A B  SayPhrase of a new turn: greeting, apology, goodbye
-    R      KeepCaller of a new turn (in C: that begun), StartReply, StartTimer "reply" of the next
+    G A B P  SayPhrase of a new turn: greeting, apology, goodbye, still_there
+    w R    KeepCaller of the caller's turn; with R then as r
     r      StartReply and StartTimer "reply" of a new turn
+    D d    StartReply of a new turn, as a draft; CancelReply of the draft
     x      CancelReply           c  ClearPlayout
+    h u    HoldReply, ResumeReply
     K k    KeepHeard: complete, not complete
-    t      CancelTimer, if one runs
-    p      StartTimer "playout"
+    t      CancelTimer of each timer that runs
+    p y f  StartTimer "playout", "reply", "false_start"
+    m n    StartTimer "tool", CancelTimer of it
+    q      SayFiller
+    s g    StartTimer "silence", "digits"
+    b      StartTimer "stuck" and "monologue" of a new turn, the caller's
+    v o    StartTimer "stuck", after a CancelTimer of it; CancelTimer of it
     H      HangUp
 
-    event                   I      L      C      T        S         X         E
-    ---------------------   ----   ----   ----   ------   -------   -------   ---
-    CallStarted             G S    .      .      .        .         .         .
-    DigitPressed            .      .      .      .        .         .         .
-    CallerGone              E      E      E      xt E     xkt E     xkt E     .
-    StartOfTurn             .      C      .      xt C     xckt C    xckt C    .
-    Update                  .      C      .      xt C     xckt C    xckt C    .
-    Update wordless         .      .      .      .        .         .         .
-    EagerEndOfTurn          .      .      .      .        .         .         .
-    TurnResumed             .      .      .      .        .         .         .
-    EndOfTurn               .      R T    R T    xtR T    xcktR T   xcktR T   .
-    EndOfTurn wordless      .      .      L      .        .         .         .
-    ReplyStarted            .      .      .      t S      .         .         .
-    ReplySent               .      .      .      tp S     p         p         .
-    ReplySent empty         .      .      .      tA S     k L       kH E      .
-    PlayoutFinished         .      .      .      .        Kt L      KtH E     .
-    HangUpAsked             .      H E    .      .        X         .         .
-    ProviderFailed stt      .      B X    B X    xtB X    xcktB X   .         .
-    ProviderFailed llm      .      .      .      xtA S    .         .         .
-    ProviderFailed tts      .      .      .      xtA S    .         .         .
-    TimerFired reply        .      .      .      xA S     .         .         .
-    TimerFired playout      .      .      .      .        k L       kH E      .
+    event                   I     L       C      T        S          X          H         E
+    ---------------------   ---   -----   ----   ------   --------   --------   -------   ---
+    CallStarted             G S   .       .      .        .          .          .         .
+    DigitPressed            .     tg C    og     xctg C   xcktg C    xcktg C    xktg C    .
+    CallerGone              E     t E     t E    xt E     xkt E      xkt E      xkt E     .
+    StartOfTurn             .     tb C    .      htf H    htf H      htf H      .         .
+    Update                  .     tb C    v      xctb C   xcktb C    xcktb C    xktb C    .
+    Update murmur           .     tb C    v      .        .          .          .         .
+    Update wordless         .     .       .      .        .          .          .         .
+    EagerEndOfTurn          .     tbD C   vD     xctbD C  xcktbD C   xcktbD C   xktbD C   .
+    EagerEndOfTurn murmur   .     tbD C   vD     .        .          .          .         .
+    TurnResumed             .     .       .      .        .          .          .         .
+    EndOfTurn               .     tR T    tR T   xctR T   xcktR T    xcktR T    xktR T    .
+    EndOfTurn murmur        .     tR T    tR T   .        .          .          tu S      .
+    EndOfTurn wordless      .     .       ts L   .        .          .          tu S      .
+    ReplyStarted            .     .       .      t S      .          .          .         .
+    ReplySent               .     .       .      tp S     p          p          .         .
+    ReplySent empty         .     .       .      tA S     ks L       kH E       .         .
+    ReplyHeld               .     .       .      .        .          .          .         .
+    ReplyHeld near the end  .     .       .      .        .          .          .         .
+    ToolStarted             .     .       .      m        .          .          .         .
+    ToolEnded               .     .       .      .        .          .          .         .
+    PlayoutFinished         .     .       .      .        Kts L      KtH E      K         .
+    HangUpAsked             .     Ht E    .      .        X          .          .         .
+    ProviderFailed stt      .     tB X    tB X   xctB X   xcktB X    .          xktB X    .
+    ProviderFailed llm      .     .       .      xctA S   .          .          .         .
+    ProviderFailed tts      .     .       .      xctA S   .          .          .         .
+    TimerFired reply        .     .       .      xctA S   .          .          .         .
+    TimerFired playout      .     .       .      .        ks L       kH E       .         .
+    TimerFired false_start  .     .       .      .        .          .          u S       .
+    TimerFired silence      .     P S     .      .        .          .          .         .
+    TimerFired stuck        .     .       ts L   .        .          .          .         .
+    TimerFired monologue    .     .       ts L   .        .          .          .         .
+    TimerFired digits       .     .       .      .        .          .          .         .
+    TimerFired tool         .     .       .      .        .          .          .         .
 
-What came before makes these differences; where two are true, the first stands:
+What came before makes these differences, a plus sign meaning all of them; where several are true,
+the first stands:
 
-    phase  when     event                cell
-    -----  -------  -------------------  -----
-    I      deaf     CallStarted          B X
-    L      after-C  HangUpAsked          .
-    C      owed     EndOfTurn wordless   r T
-    T      asked    ReplyStarted         t X
-    T      asked    ReplySent            tp X
-    T      asked    ReplySent empty      tH E
-    T      asked    ProviderFailed llm   xtB X
-    T      asked    ProviderFailed tts   xtB X
-    T      asked    TimerFired reply     xB X
-    S      sent     ReplySent            .
-    S      sent     ReplySent empty      .
-    S      sent     ProviderFailed llm   .
-    S      sent     ProviderFailed tts   .
-    S      unsent   TimerFired playout   .
-    S      phrase   ProviderFailed llm   kt L
-    S      phrase   ProviderFailed tts   kt L
-    S      broken   ReplySent empty      kA S
-    S      broken   PlayoutFinished      ktA S
-    S      broken   TimerFired playout   kA S
-    X      sent     ReplySent            .
-    X      sent     ReplySent empty      .
-    X      sent     ProviderFailed llm   .
-    X      sent     ProviderFailed tts   .
-    X      unsent   TimerFired playout   .
-    X      phrase   ProviderFailed llm   ktH E
-    X      phrase   ProviderFailed tts   ktH E
-    X      broken   PlayoutFinished      ktH E
-    X      deaf     StartOfTurn          .
-    X      deaf     Update               .
-    X      deaf     EndOfTurn            .
+    phase  when                 event                    cell
+    -----  -------------------  -----------------------  ------
+    I      deaf                 CallStarted              B X
+    L      after-C              HangUpAsked              .
+    L      asked-twice          TimerFired silence       B X
+    C      draft                CallerGone               dwt E
+    C      draft                EagerEndOfTurn           .
+    C      draft                EagerEndOfTurn murmur    vdD
+    C      draft                TurnResumed              d
+    C      draft                EndOfTurn                twuy T
+    C      draft                EndOfTurn murmur         tdR T
+    C      draft                EndOfTurn wordless       tds L
+    C      draft                ProviderFailed stt       dwtB X
+    C      words                CallerGone               wt E
+    C      words                ProviderFailed stt       wtB X
+    C      draft                TimerFired stuck         twuy T
+    C      draft                TimerFired monologue     twuy T
+    C      keys                 DigitPressed             g
+    C      keys                 Update                   .
+    C      keys                 Update murmur            .
+    C      keys                 EagerEndOfTurn           .
+    C      keys                 EagerEndOfTurn murmur    .
+    C      keys                 EndOfTurn                .
+    C      keys                 EndOfTurn murmur         .
+    C      keys                 EndOfTurn wordless       .
+    C      keys                 TimerFired digits        R T
+    C      keys                 TimerFired stuck         .
+    C      keys                 TimerFired monologue     .
+    C      owed                 EndOfTurn wordless       tr T
+    C      words                TimerFired stuck         tR T
+    C      words                TimerFired monologue     tR T
+    T      asked                ReplyStarted             t X
+    T      asked                ReplySent                tp X
+    T      asked                ReplySent empty          tH E
+    T      asked                ProviderFailed llm       xctB X
+    T      asked                ProviderFailed tts       xctB X
+    T      asked                TimerFired reply         xctB X
+    T      tool                 ToolEnded                n
+    T      tool                 TimerFired tool          q
+    S      sent                 ReplySent                .
+    S      sent                 ReplySent empty          .
+    S      sent                 ProviderFailed llm       .
+    S      sent                 ProviderFailed tts       .
+    S      unsent               TimerFired playout       .
+    S      phrase               ProviderFailed llm       ks L
+    S      phrase               ProviderFailed tts       ks L
+    S      broken               ReplySent empty          kA S
+    S      broken               PlayoutFinished          ktA S
+    S      broken               TimerFired playout       kA S
+    X      sent                 ReplySent                .
+    X      sent                 ReplySent empty          .
+    X      sent                 ProviderFailed llm       .
+    X      sent                 ProviderFailed tts       .
+    X      unsent               TimerFired playout       .
+    X      phrase               ProviderFailed llm       ktH E
+    X      phrase               ProviderFailed tts       ktH E
+    X      broken               PlayoutFinished          ktH E
+    X      deaf                 DigitPressed             .
+    X      deaf                 StartOfTurn              .
+    X      deaf                 Update                   .
+    X      deaf                 EagerEndOfTurn           .
+    X      deaf                 EndOfTurn                .
+    H      near                 Update murmur            xktb C
+    H      near                 EagerEndOfTurn murmur    xktbD C
+    H      near                 EndOfTurn murmur         xktR T
+    H      murmur               ReplyHeld near the end   xktb C
+    H      kept+asked           EndOfTurn murmur         tH E
+    H      kept+asked           EndOfTurn wordless       tH E
+    H      kept+asked           TimerFired false_start   tH E
+    H      kept+broken          EndOfTurn murmur         tA S
+    H      kept+broken          EndOfTurn wordless       tA S
+    H      kept+broken          TimerFired false_start   tA S
+    H      kept                 EndOfTurn murmur         ts L
+    H      kept                 EndOfTurn wordless       ts L
+    H      kept                 TimerFired false_start   ts L
+    H      phrase+broken        EndOfTurn murmur         tks L
+    H      phrase+broken        EndOfTurn wordless       tks L
+    H      phrase+broken        TimerFired false_start   tks L
+    H      silent+broken+asked  EndOfTurn murmur         txB X
+    H      silent+broken+asked  EndOfTurn wordless       txB X
+    H      silent+broken+asked  TimerFired false_start   txB X
+    H      silent+broken        EndOfTurn murmur         txA S
+    H      silent+broken        EndOfTurn wordless       txA S
+    H      silent+broken        TimerFired false_start   txA S
+    H      silent               EndOfTurn murmur         tuy T
+    H      silent               EndOfTurn wordless       tuy T
+    H      silent               TimerFired false_start   tuy T
+    H      asked                EndOfTurn murmur         tu X
+    H      asked                EndOfTurn wordless       tu X
+    H      asked                TimerFired false_start   tu X
+    H      kept                 PlayoutFinished          .
+    H      kept                 CallerGone               xt E
+    H      kept                 DigitPressed             xtg C
+    H      kept                 Update                   xtb C
+    H      kept                 EagerEndOfTurn           xtbD C
+    H      kept                 EndOfTurn                xtR T
+    H      kept                 ProviderFailed stt       xtB X
+    H      silent               PlayoutFinished          .
+    H      silent               CallerGone               xt E
+    H      silent               DigitPressed             xtg C
+    H      silent               Update                   xtb C
+    H      silent               EagerEndOfTurn           xtbD C
+    H      silent               EndOfTurn                xtR T
+    H      silent               ProviderFailed stt       xtB X
+    H      broken               PlayoutFinished          k
 
 deaf: the recogniser has failed. after-C: the last turn was the caller's. asked: HangUpAsked came.
-owed: the caller began while we were thinking.
 sent, unsent: ReplySent came, or not yet. phrase: the live turn is a phrase. broken: it failed on
-its way.
+its way. tool: a tool is waited for. silent: held before its first
+sound. near: held near its end. murmur: the caller has murmured. kept: held, and heard to its end.
+words, keys: what the caller's turn has so far. owed: it interrupted our thinking. draft: its reply
+is drafted. asked-twice: the caller has been asked for twice.
 """
 
-from dataclasses import dataclass
-from enum import Enum
-
-from voice_ai.turn.commands import (
-    CancelReply,
-    CancelTimer,
-    ClearPlayout,
-    Command,
-    HangUp,
-    KeepCaller,
-    KeepHeard,
-    Phrase,
-    SayPhrase,
-    StartReply,
-    StartTimer,
-)
+from voice_ai.turn.caller import CallerSide
+from voice_ai.turn.commands import ClearPlayout, Command, SayFiller
 from voice_ai.turn.events import (
     CallerGone,
     CallStarted,
@@ -138,62 +235,18 @@ from voice_ai.turn.events import (
     EagerEndOfTurn,
     EndOfTurn,
     Event,
-    HangUpAsked,
-    PlayoutFinished,
     ProviderFailed,
-    ReplySent,
-    ReplyStarted,
     StartOfTurn,
     Timer,
     TimerFired,
     TurnResumed,
     Update,
 )
-
-
-class Phase(Enum):
-    """Where a call stands."""
-
-    IDLE = "before the call"
-    LISTENING = "nobody speaks"
-    CALLER_SPEAKING = "the caller speaks"
-    THINKING = "a reply was asked for and none of it is on the wire"
-    SPEAKING = "our turn is on the wire or being played"
-    CLOSING = "our last words are being played"
-    ENDED = "after the call"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is a matter of taste.
-
-    Args:
-        reply_timeout_ms: how long a caller waits in silence before we apologise. A reply commonly
-            takes 1-2 s; 15 s leaves room for a tool or two.
-        playout_slack_ms: how late the last mark may be before we stop waiting for it: a round trip
-            to the far end and its jitter buffer, generously.
-    """
-
-    reply_timeout_ms: float = 15_000
-    playout_slack_ms: float = 2_000
-
+from voice_ai.turn.floor import Caller, Floor, Ours
+from voice_ai.turn.ours import OurSide
+from voice_ai.turn.rules import Phase, Rules
 
 _DEFAULT_RULES = Rules()
-
-
-@dataclass(slots=True)
-class _Ours:
-    """The latest turn of ours, until the caller begins one."""
-
-    turn: int
-    phrase: bool
-    timer: Timer | None = None
-    broken: bool = False
-    asked_to_hang_up: bool = False
-
-    @property
-    def sent(self) -> bool:
-        return self.timer == "playout"
 
 
 class TurnMachine:
@@ -204,186 +257,88 @@ class TurnMachine:
     """
 
     def __init__(self, rules: Rules = _DEFAULT_RULES) -> None:
-        self.phase = Phase.IDLE
-        self.turn = 0
-        self._rules = rules
-        self._ours: _Ours | None = None
-        self._deaf = False
-        self._owed = False
-        self._ended_stream_turn = 0
+        self._floor = Floor(rules)
+        self._ours = OurSide(self._floor)
+        self._caller = CallerSide(self._floor, self._ours.resume)
+
+    @property
+    def phase(self) -> Phase:
+        """Where the call stands."""
+        return self._floor.phase
+
+    @property
+    def turn(self) -> int:
+        """The number of the turn begun last; 0 before the first."""
+        return self._floor.turn
 
     def handle(self, event: Event) -> list[Command]:
         """Take in what happened and return what is to be done about it."""
         match event:
             case _ if self.phase is Phase.ENDED:
                 return []
-            case CallStarted() if self.phase is Phase.IDLE:
-                return self._say("goodbye" if self._deaf else "greeting")
+            case CallStarted():
+                return self._begin()
             case CallerGone():
                 return self._caller_gone()
             case ProviderFailed(stage="stt"):
-                return self._recogniser_failed()
-            case StartOfTurn() | Update() | EndOfTurn():
-                return self._caller(event)
-            case CallStarted() | DigitPressed() | EagerEndOfTurn() | TurnResumed():
-                return []
-        if self._ours is None or event.turn != self._ours.turn:
-            return []
-        return self._about(self._ours, event)
+                return self._last_words("speech recognition failed")
+            case StartOfTurn() | Update() | EagerEndOfTurn() | TurnResumed() | EndOfTurn():
+                return self._caller.hear(event)
+            case DigitPressed(digit):
+                return self._caller.press(digit)
+            case TimerFired(turn, timer):
+                return self._time_is_up(timer) if self._floor.fired(timer, turn) else []
+        caller, ours = self._floor.caller, self._floor.ours
+        if caller and event.turn == caller.draft:
+            return self._caller.about_draft(caller, event)
+        return self._ours.about(ours, event) if ours and event.turn == ours.turn else []
 
-    # The caller and the line.
+    def _begin(self) -> list[Command]:
+        if self.phase is not Phase.IDLE:
+            return []
+        commands = self._floor.start("call", 0, self._floor.rules.call_ms)
+        return [*commands, *self._floor.say("goodbye" if self._floor.deaf else "greeting")]
 
     def _caller_gone(self) -> list[Command]:
-        commands = self._stop()
-        self.phase = Phase.ENDED
-        return [command for command in commands if not isinstance(command, ClearPlayout)]
+        stopped = self._floor.stop()
+        return self._floor.end([it for it in stopped if not isinstance(it, ClearPlayout)])
 
-    def _recogniser_failed(self) -> list[Command]:
-        self._deaf = True
-        if self.phase in (Phase.IDLE, Phase.CLOSING):
+    def _last_words(self, reason: str) -> list[Command]:
+        """Say goodbye; nobody is heard any more, so nobody can interrupt it."""
+        was_deaf, self._floor.deaf = self._floor.deaf, self._floor.deaf or reason
+        if was_deaf or self.phase in (Phase.IDLE, Phase.CLOSING):
             return []
-        return [*self._stop(), *self._say("goodbye")]
+        return [*self._floor.stop(), *self._floor.say("goodbye")]
 
-    def _caller(self, event: StartOfTurn | Update | EndOfTurn) -> list[Command]:
-        if self.phase is Phase.IDLE or self._deaf or event.stream_turn <= self._ended_stream_turn:
-            return []
-        if isinstance(event, EndOfTurn):
-            self._ended_stream_turn = event.stream_turn
-            return self._caller_ends(event.transcript)
-        if isinstance(event, Update) and not _has_words(event.transcript):
-            return []
-        return self._caller_begins()
-
-    def _caller_begins(self) -> list[Command]:
-        if self.phase is Phase.CALLER_SPEAKING:
-            return []
-        commands = self._stop()
-        self._owed = self.phase is Phase.THINKING
-        self._ours = None
-        self.turn += 1
-        self.phase = Phase.CALLER_SPEAKING
+    def _interrupt(self, caller: Caller) -> list[Command]:
+        """Answer a caller who goes on and on, and cannot stop the answer by going on."""
+        commands = self._caller.cut_off(caller)
+        if self._floor.ours:
+            self._floor.ours.protected = True
         return commands
 
-    def _caller_ends(self, transcript: str) -> list[Command]:
-        if not _has_words(transcript):
-            return self._false_start()
-        return [*self._caller_begins(), KeepCaller(self.turn, transcript), *self._think()]
-
-    def _false_start(self) -> list[Command]:
-        if self.phase is not Phase.CALLER_SPEAKING:
-            return []
-        if self._owed:
-            return self._think()
-        self.phase = Phase.LISTENING
-        return []
-
-    def _think(self) -> list[Command]:
-        self.turn += 1
-        self._ours = _Ours(self.turn, phrase=False)
-        self.phase = Phase.THINKING
-        timer = self._start_timer(self._ours, "reply", self._rules.reply_timeout_ms)
-        return [StartReply(self.turn), timer]
-
-    # Our own turn. `ours` is the turn that the event names.
-
-    def _about(self, ours: _Ours, event: Event) -> list[Command]:
-        match self.phase, event:
-            case Phase.THINKING, ReplyStarted():
-                return self._speak(ours)
-            case Phase.THINKING, ReplySent(n_ms=n_ms) if n_ms <= 0:
-                return self._nothing_to_say(ours)
-            case Phase.THINKING, ReplySent(remaining_ms=remaining_ms):
-                return [*self._speak(ours), self._await_playout(ours, remaining_ms)]
-            case Phase.THINKING, ProviderFailed():
-                return self._give_up(ours)
-            case Phase.THINKING, TimerFired(timer="reply"):
-                ours.timer = None
-                return self._give_up(ours)
-            case Phase.THINKING, HangUpAsked():
-                ours.asked_to_hang_up = True
-            case Phase.SPEAKING, HangUpAsked():
-                self.phase = Phase.CLOSING
-            case Phase.LISTENING, HangUpAsked():
-                return self._hang_up()
-            case ((Phase.SPEAKING | Phase.CLOSING), _):
-                return self._about_spoken(ours, event)
-        return []
-
-    def _about_spoken(self, ours: _Ours, event: Event) -> list[Command]:
-        match event:
-            case PlayoutFinished():
-                return self._spoken(ours, complete=not ours.broken)
-            case TimerFired(timer="playout") if ours.sent:
-                ours.timer = None
-                return self._spoken(ours, complete=False)
-            case ReplySent(n_ms=n_ms, remaining_ms=remaining_ms) if not ours.sent:
-                if n_ms <= 0:
-                    return self._spoken(ours, complete=False)
-                return [self._await_playout(ours, remaining_ms)]
-            case ProviderFailed() if not ours.sent:
-                if ours.phrase:
-                    return self._spoken(ours, complete=False)
-                ours.broken = True
-        return []
-
-    def _speak(self, ours: _Ours) -> list[Command]:
-        self.phase = Phase.CLOSING if ours.asked_to_hang_up else Phase.SPEAKING
-        return self._cancel_timer(ours)
-
-    def _nothing_to_say(self, ours: _Ours) -> list[Command]:
-        """The answer came and was empty: never leave a caller in silence."""
-        commands = self._cancel_timer(ours)
-        return [*commands, *(self._hang_up() if ours.asked_to_hang_up else self._say("apology"))]
-
-    def _give_up(self, ours: _Ours) -> list[Command]:
-        """The answer cannot be had."""
-        return [*self._stop(), *self._say("goodbye" if ours.asked_to_hang_up else "apology")]
-
-    def _spoken(self, ours: _Ours, *, complete: bool) -> list[Command]:
-        """Our turn is over: the caller has heard what there is of it."""
-        commands = [KeepHeard(ours.turn, complete), *self._cancel_timer(ours)]
-        if self.phase is Phase.CLOSING:
-            return [*commands, *self._hang_up()]
-        if ours.broken:
-            return [*commands, *self._say("apology")]
-        self.phase = Phase.LISTENING
-        return commands
-
-    # Steps that several cells share.
-
-    def _stop(self) -> list[Command]:
-        """Take the floor away from our live turn, if there is one."""
-        ours = self._ours
-        if ours is None or self.phase is Phase.LISTENING:
-            return []
-        commands: list[Command] = [CancelReply(ours.turn)]
-        if self.phase is not Phase.THINKING:
-            commands += [ClearPlayout(ours.turn), KeepHeard(ours.turn, complete=False)]
-        return [*commands, *self._cancel_timer(ours)]
-
-    def _say(self, phrase: Phrase) -> list[Command]:
-        self.turn += 1
-        self._ours = _Ours(self.turn, phrase=True)
-        self.phase = Phase.CLOSING if phrase == "goodbye" else Phase.SPEAKING
-        return [SayPhrase(self.turn, phrase)]
-
-    def _hang_up(self) -> list[Command]:
-        self.phase = Phase.ENDED
-        reason = "speech recognition failed" if self._deaf else "asked for by the agent"
-        return [HangUp(self.turn, reason)]
-
-    def _await_playout(self, ours: _Ours, remaining_ms: float) -> Command:
-        after_ms = max(remaining_ms, 0) + self._rules.playout_slack_ms
-        return self._start_timer(ours, "playout", after_ms)
-
-    def _start_timer(self, ours: _Ours, timer: Timer, after_ms: float) -> Command:
-        ours.timer = timer
-        return StartTimer(ours.turn, timer, after_ms)
-
-    def _cancel_timer(self, ours: _Ours) -> list[Command]:
-        timer, ours.timer = ours.timer, None
-        return [CancelTimer(ours.turn, timer)] if timer else []
-
-
-def _has_words(transcript: str) -> bool:
-    return any(map(str.isalnum, transcript))
+    def _time_is_up(self, timer: Timer) -> list[Command]:
+        floor = self._floor
+        match timer, floor.ours, floor.caller:
+            case "call", _, _:
+                return self._last_words("the call has reached its limit")
+            case "silence", _, _:
+                floor.n_silences += 1
+                over = floor.n_silences > floor.rules.max_prompts
+                return floor.say("goodbye" if over else "still_there")
+            case "monologue", _, Caller() as caller:
+                return self._interrupt(caller)
+            case (("stuck" | "digits"), _, Caller() as caller):
+                return self._caller.cut_off(caller)
+            case "false_start", Ours(), _:
+                return self._ours.resume()
+            case "protected", Ours() as ours, _:
+                ours.protected = False
+                return []
+            case (("filler" | "tool"), Ours() as ours, _):
+                filler = SayFiller(ours.turn, "filler" if timer == "filler" else "moment")
+                return [filler, *floor.cancel("filler", "tool")]
+            case "reply", Ours() as ours, _:
+                return self._ours.give_up(ours)
+        # The last mark of ours is overdue: "playout".
+        return self._ours.spoken(floor.ours, complete=False) if floor.ours else []

@@ -11,6 +11,11 @@ ms of the turn's audio:
   what this side's clock says now, and needs no correction for the way.
 - The end of what was sent.
 
+A turn may be held when the caller seems to begin: the far end's buffer is emptied and the position
+stands still. If nobody spoke, `resume` says where the audio goes on: at the beginning of the word
+that was cut, so that nothing is left out and no whole word is said twice. What was sent beyond that
+position is to be sent again before anything else.
+
 The position is the clock's, but never behind a mark that came back and never beyond the end.
 
 Words are found from positions by exact points (`spoken_to`: all audio so far speaks exactly so many
@@ -46,14 +51,22 @@ class _Turn:
     """The books of one turn. `stretches` are (time, position) at which unbroken playing begins."""
 
     turn: int
+    # Before a mark's position; another one after each `resume`, so that marks of before are known.
+    label: str
     text: str = ""
     sent_ms: float = 0.0
+    # The most that was ever sent: more than `sent_ms` while a turn that was held is sent again.
+    furthest_ms: float = 0.0
     marked_ms: float = 0.0
     echoed_ms: float = 0.0
     stretches: list[tuple[float, float]] = field(default_factory=list)
     points: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
     marks: dict[str, float] = field(default_factory=dict)
     frozen_ms: float | None = None
+    # What was heard before the last `resume`, which may be half a word more than is played again.
+    heard_ms: float = 0.0
+    held: bool = False
+    n_resumed: int = 0
     whole: bool = True
     complete: bool = False
 
@@ -71,16 +84,37 @@ class _Turn:
             later = begin_ms
         return 0.0
 
+    def resume(self, position_ms: float) -> None:
+        self.heard_ms = max(self.heard_ms, self.frozen_ms or 0.0)
+        self.sent_ms = self.marked_ms = self.echoed_ms = position_ms
+        self.stretches.clear()
+        self.frozen_ms = None
+        self.held = False
+        self.n_resumed += 1
+        self.label = f"{self.turn}.{self.n_resumed}"
+
     def n_chars(self, position_ms: float) -> float:
         """How many characters of the text are spoken up to a position."""
         after = bisect_right(self.points, position_ms, key=lambda point: point[0])
         from_ms, from_chars = self.points[after - 1]
-        if after < len(self.points):
-            to_ms, to_chars = self.points[after]
-            pace = (to_chars - from_chars) / (to_ms - from_ms)
-        else:
-            pace = from_chars / from_ms if from_chars else CHARS_PER_MS
-        return min(len(self.text), from_chars + (position_ms - from_ms) * pace)
+        return min(len(self.text), from_chars + (position_ms - from_ms) * self.pace(after))
+
+    def ms_of(self, n_chars: int) -> float:
+        """The position up to which so many characters are spoken."""
+        after = bisect_right(self.points, n_chars, key=lambda point: point[1])
+        from_ms, from_chars = self.points[after - 1]
+        if n_chars <= from_chars:
+            return from_ms
+        return from_ms + (n_chars - from_chars) / self.pace(after)
+
+    def pace(self, after: int) -> float:
+        """Characters a ms on the way to a point, or beyond the last."""
+        from_ms, from_chars = self.points[after - 1]
+        if after == len(self.points):
+            # What was sent before the text began was a filler.
+            return from_chars / (from_ms - self.ms_of(0)) if from_chars else CHARS_PER_MS
+        to_ms, to_chars = self.points[after]
+        return (to_chars - from_chars) / (to_ms - from_ms)
 
 
 class Playout:
@@ -92,7 +126,7 @@ class Playout:
 
     def __init__(self, mark_every_ms: float = 400.0) -> None:
         self._mark_every_ms = mark_every_ms
-        self._turn = _Turn(0)
+        self._turn = _Turn(0, "0")
 
     @property
     def live(self) -> int:
@@ -102,16 +136,19 @@ class Playout:
     def begin(self, turn: int, now_ms: float) -> None:
         """Open the books of a turn and close those of the one before it."""
         if turn >= self.live:
-            self._turn = _Turn(turn)
+            self._turn = _Turn(turn, str(turn))
 
     def text(self, turn: int, text: str) -> None:
         """Append text that was handed to the voice, with the spaces that it was handed with."""
-        if self._open(turn):
+        if self._open(turn) or self._held(turn):
             self._turn.text += text
 
     def spoken_to(self, turn: int, n_chars: int) -> None:
-        """Note that all audio sent so far speaks exactly the first `n_chars` of the text."""
-        if self._open(turn):
+        """Note that all audio sent so far speaks exactly the first `n_chars` of the text.
+
+        What is sent again after `resume` counts as sent before.
+        """
+        if self._open(turn) or self._held(turn):
             self._point(n_chars)
 
     def sent(self, turn: int, n_ms: float, now_ms: float) -> str | None:
@@ -122,10 +159,11 @@ class Playout:
         if not books.stretches or books.played_ms(now_ms) >= books.sent_ms:
             books.stretches.append((now_ms, books.sent_ms))
         books.sent_ms += n_ms
+        books.furthest_ms = max(books.furthest_ms, books.sent_ms)
         if books.sent_ms - books.marked_ms < self._mark_every_ms:
             return None
         books.marked_ms = books.sent_ms
-        name = f"{turn}:{books.sent_ms:.0f}"
+        name = f"{books.label}:{books.sent_ms:.0f}"
         books.marks[name] = books.sent_ms
         return name
 
@@ -135,12 +173,13 @@ class Playout:
         With `whole=False` the turn broke off: audio after the last exact point need not reach the
         text's end.
         """
-        books, name = self._turn, f"{turn}:end"
-        if self._open(turn):
-            books.whole = whole
-            books.marks[name] = books.sent_ms
-            if whole and books.points[-1][0] < books.sent_ms:
-                self._point(len(books.text))
+        if not self._open(turn):
+            return f"{turn}:end"
+        books, name = self._turn, f"{self._turn.label}:end"
+        books.whole = whole
+        books.marks[name] = books.sent_ms
+        if whole and books.points[-1][0] < books.furthest_ms:
+            self._point(len(books.text))
         return name
 
     def echoed(self, name: str) -> int | None:
@@ -154,7 +193,7 @@ class Playout:
         if position_ms is None:
             return None
         books.echoed_ms = max(books.echoed_ms, position_ms)
-        if name != f"{books.turn}:end":
+        if name != f"{books.label}:end":
             return None
         books.complete = books.whole
         return books.turn
@@ -164,6 +203,40 @@ class Playout:
         if self._open(turn):
             self._turn.frozen_ms = self._turn.position_ms(now_ms)
             self._turn.marks.clear()
+        if turn == self.live:
+            self._turn.held = False
+
+    def hold(self, turn: int, now_ms: float) -> float:
+        """Freeze the position until `resume`; returns how much was still to be played.
+
+        The far end's buffer is emptied, as for `clear`. Of what is told of the turn meanwhile, its
+        text is taken, and up to where the audio sent before speaks it.
+        """
+        remaining_ms = self.remaining_ms(turn, now_ms)
+        if self._open(turn):
+            self.clear(turn, now_ms)
+            self._turn.held = True
+        return remaining_ms
+
+    def resume(self, turn: int) -> float | None:
+        """Go on with a turn that is held; returns the position from which to send it again.
+
+        That is where the last word that was heard to its end did end, or where the text begins, or
+        the filler before it. None if the turn is not held.
+        """
+        books = self._turn
+        if not self._held(turn) or books.frozen_ms is None:
+            return None
+        n_chars, end = books.n_chars(books.frozen_ms), 0
+        for word in _WORD.finditer(books.text):
+            if word.end() > n_chars:
+                break
+            end = word.end()
+        position_ms = books.ms_of(end)
+        if position_ms > books.frozen_ms:
+            position_ms = books.frozen_ms if end else 0.0
+        books.resume(position_ms)
+        return position_ms
 
     def remaining_ms(self, turn: int, now_ms: float) -> float:
         """Return how much is still to be played; 0 for a turn that was cleared or is not live."""
@@ -176,22 +249,25 @@ class Playout:
         books = self._turn
         if turn != books.turn:
             return Heard("", 0.0, False)
-        position_ms = books.position_ms(now_ms)
+        position_ms = max(books.heard_ms, books.position_ms(now_ms))
         text = _whole_words(books.text, books.n_chars(position_ms)) if position_ms > 0 else ""
         return Heard(text, position_ms, books.complete)
 
     def _open(self, turn: int) -> bool:
         return turn == self._turn.turn and self._turn.frozen_ms is None
 
+    def _held(self, turn: int) -> bool:
+        return turn == self._turn.turn and self._turn.held
+
     def _point(self, n_chars: int) -> None:
         """Add an exact point at the end of what was sent, or correct the one that is there."""
         books = self._turn
-        if books.sent_ms <= 0:
+        if books.furthest_ms <= 0:
             return
-        if books.points[-1][0] == books.sent_ms:
+        if books.points[-1][0] == books.furthest_ms:
             books.points.pop()
         n_chars = min(max(n_chars, books.points[-1][1]), len(books.text))
-        books.points.append((books.sent_ms, n_chars))
+        books.points.append((books.furthest_ms, n_chars))
 
 
 def _whole_words(text: str, n_chars: float) -> str:

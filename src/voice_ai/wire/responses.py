@@ -18,6 +18,12 @@ from voice_ai.errors import ProtocolError
 # One event is at most one whole response; 4 MiB is far beyond what a spoken answer can need.
 MAX_EVENT_OCTETS = 4 * 1024 * 1024
 
+# The types that a call needs; of the others not even the data is looked at.
+READ_TYPES = frozenset(
+    b"response.output_text.delta response.refusal.delta response.output_item.done"
+    b" response.completed response.incomplete response.failed error".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -49,13 +55,6 @@ class RefusalDelta:
     """More text of the model's refusal to answer."""
 
     delta: str
-
-
-@dataclass(frozen=True, slots=True)
-class OutputItemAdded:
-    """An item has begun; its id is final, its contents are not."""
-
-    item: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +93,7 @@ class Other:
 
 
 ResponseEvent: TypeAlias = (
-    OutputTextDelta
-    | RefusalDelta
-    | OutputItemAdded
-    | OutputItemDone
-    | Completed
-    | Incomplete
-    | Failed
-    | Other
+    OutputTextDelta | RefusalDelta | OutputItemDone | Completed | Incomplete | Failed | Other
 )
 
 
@@ -127,8 +119,6 @@ def parse_event(data: bytes | str) -> ResponseEvent:
             return OutputTextDelta(_text(event, "delta"))
         case "response.refusal.delta":
             return RefusalDelta(_text(event, "delta"))
-        case "response.output_item.added":
-            return OutputItemAdded(_item(_inner(event, "item")))
         case "response.output_item.done":
             return OutputItemDone(_item(_inner(event, "item")))
         case "response.completed":
@@ -223,17 +213,19 @@ def _inner(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 class EventSplitter:
-    """Cuts a byte stream into the `data` of server-sent events, whatever the chunks.
+    """Cuts a byte stream into the `data` of the server-sent events that we read.
 
-    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6. Only
-        `data` is kept: the service repeats an event's name inside it. An event that the stream's
-        end cuts off is dropped, as the standard says.
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6. The
+        service names an event's type in its `event` line too, so one that we do not read is
+        dropped without a look at its data: the first two repeat the whole request. One without a
+        name is kept. An event that the stream's end cuts off is dropped, as the standard says.
     """
 
-    __slots__ = ("_after_cr", "_data", "_first", "_n_octets", "_rest")
+    __slots__ = ("_after_cr", "_data", "_first", "_n_octets", "_name", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._name = b""
         self._data: list[bytes] = []
         self._n_octets = 0
         self._after_cr = False
@@ -260,15 +252,18 @@ class EventSplitter:
         return events
 
     def _line(self, line: bytes) -> bytes | None:
-        """Take one whole line; return the event's data if this line ends one that has some."""
+        """Take one whole line; return the event's data if this line ends one that we read."""
         if self._first:
             self._first = False
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line:
-            data, self._data, self._n_octets = self._data, [], 0
-            return b"\n".join(data) if data else None
+            name, data = self._name, self._data
+            self._name, self._data, self._n_octets = b"", [], 0
+            return b"\n".join(data) if data and (not name or name in READ_TYPES) else None
         field, _, value = line.partition(b":")
         if field == b"data":
             self._data.append(value.removeprefix(b" "))
             self._n_octets += len(value)
+        elif field == b"event":
+            self._name = value.removeprefix(b" ")
         return None

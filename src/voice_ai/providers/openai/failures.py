@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp
 import anyio
 import httpx2
 import openai
@@ -17,11 +18,13 @@ LASTING_CODES = frozenset(
     {"insufficient_quota", "invalid_api_key", "model_not_found", "invalid_prompt"}
 )
 # What an adapter's await of the service can raise. While we read the stream ourselves, httpx2's
-# errors come as they are.
+# errors come as they are; so do aiohttp's that the SDK's transport has no name for, as for an
+# answer that is no HTTP.
 SERVICE_ERRORS = (
     openai.OpenAIError,
     httpx2.HTTPError,
     httpx2.StreamError,
+    aiohttp.ClientError,
     ProtocolError,
     TimeoutError,
     OSError,
@@ -45,12 +48,23 @@ def as_provider_error(error: Exception) -> ProviderError:
     """Return the ProviderError for an error of the SDK, of its transport or of our reading."""
     if isinstance(error, openai.APIStatusError):
         return _refused(error)
-    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
-        return ProviderError("llm", "OpenAI did not answer in time")
     if isinstance(error, ProtocolError):
         return ProviderError("llm", f"OpenAI sent what cannot be read: {error}")
-    cause = error.__cause__ or error
-    return ProviderError("llm", f"the connection to OpenAI failed: {type(cause).__name__}")
+    cause = _aiohttp_error(error) or error
+    if isinstance(cause, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
+        return ProviderError("llm", "OpenAI did not answer in time")
+    name = type(cause.__cause__ or cause).__name__
+    return ProviderError("llm", f"the connection to OpenAI failed: {name}")
+
+
+def _aiohttp_error(error: BaseException | None) -> aiohttp.ClientError | None:
+    """Return aiohttp's error behind one of the SDK, whose transport calls a refusal a timeout.
+
+    Source: AIOHTTP_EXC_MAP in openai/_vendor/httpx_aiohttp/transport.py.
+    """
+    while error is not None and not isinstance(error, aiohttp.ClientError):
+        error = error.__cause__
+    return error
 
 
 def stream_failed(code: str, param: str = "") -> ProviderError:

@@ -21,6 +21,8 @@ STRICT_KEYWORDS = frozenset(
     " $defs pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems"
     " maxItems".split()
 )
+# It wants to know each value's type; one of these tells it.
+TYPED = frozenset({"type", "anyOf", "$ref"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def flat_tools(specs: Iterable[ToolSpec]) -> list[InputItem]:
 
 def allows_strict(schema: Mapping[str, Any]) -> bool:
     """Tell whether strict mode takes this schema: objects closed, all properties required."""
-    if not STRICT_KEYWORDS.issuperset(schema):
+    if not STRICT_KEYWORDS.issuperset(schema) or schema.keys().isdisjoint(TYPED):
         return False
     properties: Mapping[str, Any] = schema.get("properties", {})
     if schema.get("type") == "object":

@@ -85,7 +85,7 @@ class OpenAILanguageModel:
             base_url=self._base_url,
             max_retries=MAX_RETRIES,
             timeout=httpx2.Timeout(self._timeout_s, connect=CONNECT_S),
-            http_client=openai.DefaultAsyncHttpxClient(
+            http_client=openai.DefaultAioHttpClient(
                 limits=httpx2.Limits(
                     max_connections=MAX_CONNECTIONS,
                     max_keepalive_connections=MAX_IDLE_CONNECTIONS,
@@ -127,16 +127,17 @@ class OpenAILanguageModel:
         if self._service is None:
             raise UsageError("enter the language model before a call is opened on it")
         body = self._settings.body(instructions, tools)
-        if self.history == "local":
-            yield LocalDialogue(self._service, body)
-            return
-        dialogue = ConversationDialogue(self._service, body, call.call_sid)
+        dialogue = (
+            LocalDialogue(self._service, body)
+            if self.history == "local"
+            else ConversationDialogue(self._service, body, call.call_sid)
+        )
         group = await asyncio.TaskGroup().__aenter__()
         begun = group.create_task(dialogue.begin())
         try:
             yield dialogue
         finally:
-            if self._delete_after_call:
+            if isinstance(dialogue, ConversationDialogue) and self._delete_after_call:
                 await dialogue.forget()
             begun.cancel()
             # Without the call's own error, which shall come out as it is and not in a group.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 import openai
@@ -20,6 +21,10 @@ PAGE = 100
 # ms.
 LOCKED_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
+STREAMED = {"stream": True, "stream_options": {"include_obfuscation": False}}
+# Bodies go as `extra_body`, which the SDK sends as it is. It would walk any other argument along
+# its type hints: 0.8 ms for one message, 20 ms for forty.
+
 T = TypeVar("T")
 
 
@@ -35,16 +40,21 @@ class Service:
     ) -> tuple[AnswerStream, bool]:
         """Ask for a response, closed with the stack; also tell whether the SDK had to ask twice."""
         create: Any = self._client.responses.with_streaming_response.create
-        options = {"stream": True, "stream_options": {"include_obfuscation": False}}
         # Twice, for the SDK asks again once; unbounded, it would wait out a Retry-After of 60 s.
         async with asyncio.timeout(2 * self._stall_s):
-            response = await stack.enter_async_context(create(**body, **options))
+            response = await stack.enter_async_context(
+                create(stream=True, extra_body={**body, **STREAMED})
+            )
         return AnswerStream(response.iter_bytes(), self._stall_s), response.retries_taken > 0
+
+    async def touch(self, model: str) -> None:
+        """Ask for next to nothing, so that a connection stands when a reply needs one."""
+        await self._client.models.with_raw_response.retrieve(model)
 
     async def create_conversation(self, items: Sequence[InputItem]) -> str:
         """Begin a conversation with these items, in batches if they are many; return its id."""
         create: Any = self._client.conversations.with_raw_response.create
-        answer = await create(items=list(items[:MAX_ITEMS]))
+        answer = await create(extra_body={"items": list(items[:MAX_ITEMS])})
         conv_id = parse_id(answer.content)
         await self.add_items(conv_id, items[MAX_ITEMS:])
         return conv_id
@@ -54,8 +64,8 @@ class Service:
         create: Any = self._client.conversations.items.with_raw_response.create
         added: list[Item] = []
         for start in range(0, len(items), MAX_ITEMS):
-            batch = list(items[start : start + MAX_ITEMS])
-            answer = await patiently(lambda batch=batch: create(conv_id, items=batch))  # type: ignore[misc]
+            body = {"items": list(items[start : start + MAX_ITEMS])}
+            answer = await patiently(partial(create, conv_id, items=(), extra_body=body))
             added.extend(parse_items(answer.content).items)
         return added
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from voice_ai.errors import ProviderError
-from voice_ai.providers.openai.failures import reported, stream_failed
+from voice_ai.providers.openai.failures import SERVICE_ERRORS, as_provider_error, stream_failed
 from voice_ai.providers.protocols import ModelEvent, TextDelta, ToolRequested
 from voice_ai.wire.responses import (
     Completed,
@@ -90,13 +90,15 @@ class AnswerStream:
 
     async def _read(self) -> bool:
         """Read one chunk's events; False at the end of the body."""
-        with reported():
+        try:
             async with asyncio.timeout(self._stall_s):
                 chunk = await anext(self._chunks, None)
             if chunk is None:
                 return False
             self._pending.extend(parse_event(data) for data in self._splitter.feed(chunk))
-            return True
+        except SERVICE_ERRORS as error:
+            raise as_provider_error(error) from None
+        return True
 
     def _take(self, event: ResponseEvent) -> ModelEvent | None:
         match event:
