@@ -90,8 +90,10 @@ class Responder:
                 self._open.set_exception(error)
                 self._open.exception()  # seen: a call without a reply may never look at it
 
-    async def say_phrase(self, turn: int, phrase: Phrase) -> None:
-        """Speak a phrase made at start-up, as this turn."""
+    # What is begun here can be held, resumed and cleared before its task has run a step.
+
+    def say_phrase(self, turn: int, phrase: Phrase) -> Coroutine[Any, Any, None]:
+        """Begin this turn with a phrase made at start-up; returns the work of speaking it."""
         spoken = self._services.phrases[phrase]
         record = self._claim(turn) if phrase == "apology" else None
         if record:
@@ -103,10 +105,10 @@ class Responder:
             await speaker.say(spoken.audio)
             self.playout.spoken_to(turn, len(spoken.text))
 
-        await self._speak(turn, speaker, play())
+        return self._speak(turn, speaker, play)
 
-    async def answer(self, turn: int, draft: str | None = None) -> None:
-        """Have the model answer what was said, and speak it as this turn.
+    def answer(self, turn: int, draft: str | None = None) -> Coroutine[Any, Any, None]:
+        """Begin this turn with the model's answer to what was said; returns the work of it.
 
         A draft answers what the caller has not been taken at yet, and is held until `resume`.
         """
@@ -132,7 +134,7 @@ class Responder:
             if reply.hang_up:
                 self._tell(HangUpAsked(turn))
 
-        await self._speak(turn, speaker, play())
+        return self._speak(turn, speaker, play)
 
     async def clear(self, turn: int) -> None:
         """Let no more of this turn be heard, if any of it was sent."""
@@ -186,7 +188,9 @@ class Responder:
             opened = self._open.result()
             opened.settling.create_task(opened.dialogue.settle(turn, self.history.said))
 
-    async def _speak(self, turn: int, speaker: Speaker, play: Coroutine[Any, Any, None]) -> None:
+    async def _speak(
+        self, turn: int, speaker: Speaker, play: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Run one turn's speech to its end on the wire, and tell how it went.
 
         What was sent before a failure is played to its end: the machine waits for the ReplySent
@@ -194,7 +198,7 @@ class Responder:
         """
         failure: PeerError | None = None
         try:
-            await play
+            await play()
         except* PeerError as failures:
             failure = _first(failures)
         if isinstance(failure, ProviderError):
