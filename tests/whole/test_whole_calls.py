@@ -225,6 +225,53 @@ async def test_a_barge_in_is_kept_as_it_was_heard(history: str, audio: str) -> N
         assert second["heard"] == "I heard: Stop it. Anything else?"
 
 
+async def test_a_cough_into_a_reply_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = "Once upon a time there was a telephone that nobody answered."
+    clears: list[str] = []
+    clear = twilio.clear
+    monkeypatch.setattr(twilio, "clear", lambda sid: clears.append(sid) or clear(sid))
+    async with serving(openai=FakeOpenAI([story])) as world:
+
+        async def cough() -> None:
+            await until(lambda: len(world.openai.requests) == 1)
+            await asyncio.sleep(1.0)
+            await world.deepgram.flux.say_start()
+            await asyncio.sleep(0.3)
+            await world.deepgram.flux.end_turn("")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(cough())
+            calling = group.create_task(
+                place_call(replace(world.plan("Tell me a story."), quiet_ms=1000.0))
+            )
+        result = calling.result()
+        assert result.violations == []
+        assert world.violations == []
+        assert result.transcript is not None
+        [turn] = result.transcript["turns"]
+        assert turn["heard"] == turn["reply"] == story
+        assert clears
+
+
+async def test_an_eager_end_of_turn_drafts_the_reply_that_is_then_spoken() -> None:
+    async with serving(history="local", eager_eot_threshold=0.4) as world:
+        result = await place_call(world.plan("What time is it?", "And tomorrow?"))
+        assert result.violations == []
+        assert world.violations == []
+        assert result.transcript is not None
+        turns = result.transcript["turns"]
+        assert [turn["caller"] for turn in turns] == ["What time is it?", "And tomorrow?"]
+        for turn in turns:
+            assert (
+                turn["heard"]
+                == turn["reply"]
+                == f"I heard: {turn['caller'].rstrip('?')}. Anything else?"
+            )
+            # It was asked and answered while the caller might have gone on.
+            assert turn["latency_ms"]["llm"] == turn["latency_ms"]["tts"] == 0
+        assert len(world.openai.requests) == 2
+
+
 async def test_a_tool_is_run_and_the_agent_hangs_up() -> None:
     @tool
     async def opening_hours(day: str) -> str:
