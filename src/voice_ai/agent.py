@@ -146,6 +146,8 @@ class Agent:
         fallback: what the scripted responder says when no answer fits; `{heard}` stands for the
             caller's words.
         tools: functions that the language model may use.
+        language: ISO 639-1 code: where sentences end, what is a backchannel, how symbols are said.
+            What is heard and spoken is the recogniser's and the voice's affair.
         voice: the voice's name in the provider's words; None takes the provider's default.
         model: the language model's name; None takes the setting's.
         keyterms: names and words of yours that the recogniser should expect.
@@ -164,6 +166,7 @@ class Agent:
     answers: tuple[Answer, ...] = ()
     fallback: str = "I heard: {heard} What else can I do for you?"
     tools: tuple[Tool, ...] = ()
+    language: str = "en"
     voice: str | None = None
     model: str | None = None
     keyterms: tuple[str, ...] = ()
@@ -172,7 +175,15 @@ class Agent:
         """Take lists for tuples, and refuse what cannot be spoken."""
         for name in ("answers", "tools", "keyterms", "fillers", "moments"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("instructions", "greeting", "apology", "goodbye", "still_there", "fallback"):
+        for name in (
+            "instructions",
+            "greeting",
+            "apology",
+            "goodbye",
+            "still_there",
+            "fallback",
+            "language",
+        ):
             if not getattr(self, name).strip():
                 raise UsageError(f"an agent's {name} cannot be empty")
         names = [made.name for made in self.tools]

@@ -104,6 +104,10 @@ def test_everything_wrong_in_a_file_is_told_at_once(folder):
         fallback = " "
         colour = "red"
         keyterms = "shoes"
+        fillers = "Hm."
+        max_call_s = "long"
+        protected_ms = true
+        interruptible_greeting = 1
         tools = ["a_shoe_shop:number", "a_shoe_shop:silent", "nowhere", 3]
         [[answers]]
         when = ["open", 7]
@@ -116,7 +120,8 @@ def test_everything_wrong_in_a_file_is_told_at_once(folder):
     lines = refused("shop.toml").splitlines()
     assert lines[0] == "shop.toml is no agent:"
     assert sorted(line.split(": ")[0] for line in lines[1:]) == sorted(
-        "greeting fallback colour keyterms tools[0] tools[1] tools[2] tools[3] tools[3] "
+        "greeting fallback colour keyterms fillers max_call_s protected_ms "
+        "interruptible_greeting tools[0] tools[1] tools[2] tools[3] tools[3] "
         "answers[0].when[1] answers[0].ends_call answers[1].what answers[1].when "
         "answers[1].say instructions".split()
     )
@@ -133,6 +138,26 @@ def test_what_the_agent_itself_refuses_names_the_file(folder):
     twice = '["a_shoe_shop:prices", "a_shoe_shop:prices"]'
     (folder / "shop.toml").write_text(f"instructions = 'x'\ntools = {twice}")
     assert refused("shop.toml").startswith("shop.toml is no agent: 2 tools with the same name")
+
+
+def test_a_files_manners(folder):
+    (folder / "shop.toml").write_text(
+        """
+        instructions = "x"
+        language = "de"
+        still_there = "Sind Sie noch da?"
+        fillers = ["Hm.", "Also."]
+        moments = []
+        max_call_s = 600
+        protected_ms = 500.5
+        interruptible_greeting = false
+        """
+    )
+    agent = load_agent("shop.toml")
+    assert (agent.language, agent.still_there) == ("de", "Sind Sie noch da?")
+    assert (agent.fillers, agent.moments) == (("Hm.", "Also."), ())
+    assert (agent.max_call_s, agent.protected_ms) == (600.0, 500.5)
+    assert agent.interruptible_greeting is False
 
 
 def test_an_agent_in_a_file(folder):

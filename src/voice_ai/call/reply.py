@@ -43,6 +43,7 @@ class Reply:
         speaker: Speaker,
         playout: Playout,
         history: History,
+        sentences: SentenceStream,
         unsaid: Sequence[Said] = (),
     ) -> None:
         """Prepare; nothing is asked of anybody yet."""
@@ -55,6 +56,7 @@ class Reply:
         self._speaker = speaker
         self._playout = playout
         self._history = history
+        self._sentences = sentences
         self._failure: ProviderError | None = None
 
     async def run(self, dialogue: Dialogue, voice: Voice, run_tools: RunTools) -> None:
@@ -76,7 +78,7 @@ class Reply:
 
     async def _write(self, answer: Deltas, utterance: Utterance) -> None:
         """Hand sentences to the voice; if the model fails, those that it finished are spoken."""
-        sentences = SentenceStream()
+        sentences = self._sentences
         try:
             async with aclosing(answer) as deltas:
                 async for delta in deltas:

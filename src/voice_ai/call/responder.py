@@ -30,6 +30,7 @@ from voice_ai.turn.events import (
 )
 from voice_ai.turn.history import History
 from voice_ai.turn.playout import Playout
+from voice_ai.turn.sentences import SentenceStream
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,8 @@ class Responder:
             self._claim(turn)
         else:
             speaker.hold()
-        reply = Reply(turn, speaker, self.playout, self.history, unsaid)
+        sentences = SentenceStream(self._services.agent.language)
+        reply = Reply(turn, speaker, self.playout, self.history, sentences, unsaid)
         self._replying = reply
 
         async def play() -> None:

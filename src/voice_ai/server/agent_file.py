@@ -9,7 +9,8 @@ from typing import Any
 from voice_ai.agent import Agent, Answer, Tool
 from voice_ai.errors import UsageError
 
-LISTS = ("keyterms", "tools")
+LISTS = ("fillers", "keyterms", "moments", "tools")
+NUMBERS = ("max_call_s", "protected_ms")
 
 
 def read_agent(path: Path, find_tool: Callable[[str], Tool]) -> Agent:
@@ -62,6 +63,10 @@ class _Reader:
         elif name in LISTS:
             texts = self._texts(name, found)
             return self._tools(texts) if name == "tools" else texts
+        elif name in NUMBERS:
+            return self._number(name, found)
+        elif name == "interruptible_greeting":
+            return self._flag(name, found)
         else:
             return self._text(name, found)
         return None
@@ -78,12 +83,10 @@ class _Reader:
         for name in ("when", "say"):
             if name not in table:
                 self._problems.append(f"{key}.{name}: missing")
-        ends_call = table.get("ends_call", False)
-        if not isinstance(ends_call, bool):
-            self._wrong(f"{key}.ends_call", "true or false", ends_call)
+        ends_call = self._flag(f"{key}.ends_call", table.get("ends_call", False))
         when = self._texts(f"{key}.when", table["when"]) if "when" in table else []
         say = self._text(f"{key}.say", table["say"]) if "say" in table else ""
-        return Answer(tuple(when), say, ends_call is True)
+        return Answer(tuple(when), say, ends_call)
 
     def _tools(self, specs: list[str]) -> list[Tool | None]:
         return [self._tool(f"tools[{n}]", spec) for n, spec in enumerate(specs)]
@@ -108,6 +111,17 @@ class _Reader:
         if not found.strip():
             self._problems.append(f"{key}: empty")
         return found.strip()
+
+    def _flag(self, key: str, found: Any) -> bool:
+        if not isinstance(found, bool):
+            self._wrong(key, "true or false", found)
+        return found is True
+
+    def _number(self, key: str, found: Any) -> float:
+        if isinstance(found, bool) or not isinstance(found, int | float) or not found > 0:
+            self._wrong(key, "a number above 0", found)
+            return 1.0
+        return float(found)
 
     def _wrong(self, key: str, needed: str, found: Any) -> None:
         self._problems.append(f"{key}: needed {needed}, found {found!r}")

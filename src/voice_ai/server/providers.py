@@ -22,7 +22,7 @@ from voice_ai.providers.protocols import (
     TextToSpeech,
 )
 from voice_ai.server.settings import Settings
-from voice_ai.turn.rules import Rules
+from voice_ai.turn.rules import BACKCHANNELS, Rules
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
 
 def _rules(settings: Settings, agent: Agent) -> Rules:
     return Rules(
+        backchannels=BACKCHANNELS.get(agent.language, BACKCHANNELS["en"]),
         greeting_protected=not agent.interruptible_greeting,
         protected_ms=agent.protected_ms,
         filler_ms=FILLER_MS if agent.fillers else None,
