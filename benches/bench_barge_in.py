@@ -1,7 +1,8 @@
 """From the recogniser's StartOfTurn to the `clear` that the caller's end receives, calls at once.
 
-The whole server with both SDKs, its fakes and the callers share one event loop here, so every figure
-holds all of their work besides: an upper bound. Real time: a frame every 20 ms and call, both ways.
+The whole server with both SDKs, its fakes and the callers share one event loop here, so every
+figure holds all of their work besides: an upper bound. Real time: a frame every 20 ms and call,
+both ways.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ import uvloop
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from serving import AGENT, World, serving  # noqa: E402 (the fakes are the tests')
 from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
 
+from serving import AGENT, World, serving  # noqa: E402 (the fakes are the tests')
 from voice_ai.phone.webhook import parse_twiml  # noqa: E402
 from voice_ai.wire import twilio  # noqa: E402
 
