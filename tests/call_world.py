@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 import clock
 from fakes.inproc import FakeLine, FakeLlm, FakeStt, FakeTts, voiced
 from voice_ai import Agent, tool
+from voice_ai.call.built_in import BuiltIn
 from voice_ai.call.record import CallRecord
 from voice_ai.call.services import Services, Spoken
 from voice_ai.call.session import VoiceSession
 from voice_ai.call.tools import ToolBox
+from voice_ai.call.transfer import CallControl
 from voice_ai.codec.resample import Engine
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.turn.commands import Filler
@@ -37,6 +39,8 @@ class World:
         )
         self.record = CallRecord(CallInfo("CA1"), started_at=0.0)
         self.resampler: Engine = "fir"
+        self.built_in = BuiltIn()
+        self.control: CallControl | None = None
         self.rules = Rules()
         self.fillers: dict[Filler, list[Spoken]] = {"filler": [], "moment": []}
 
@@ -52,7 +56,7 @@ class World:
             "still_there": agent.still_there,
         }
         phrases = {name: self.spoken(text) for name, text in texts.items()}
-        tools = ToolBox(agent.tools)
+        tools = ToolBox(agent.tools, self.built_in)
         services = Services(
             agent,
             tools,
@@ -63,6 +67,7 @@ class World:
             self.fillers,
             self.rules,
             self.resampler,
+            self.control,
         )
         return VoiceSession(self.line, services, self.record)
 

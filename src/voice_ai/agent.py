@@ -2,8 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, overload
 
 from voice_ai.errors import UsageError
@@ -16,6 +16,8 @@ OnBargeIn: TypeAlias = Literal["finish", "cancel"]
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # A caller waits meanwhile; a tool of more than this had better tell them first.
 TOOL_TIMEOUT_S = 10.0
+# E.164: a plus sign, the country and the rest, fifteen digits at most.
+PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,10 @@ class Agent:
         tools: functions that the language model may use.
         language: ISO 639-1 code: where sentences end, what is a backchannel, how symbols are said.
             What is heard and spoken is the recogniser's and the voice's affair.
+        transfers: whom the model may put a caller through to: numbers as `+15550100009`, by names
+            such as `front desk`; it sees the names only. Needs the REST credentials of Twilio.
+        sends_digits: whether the model may press keys, for a machine at the other end.
+        voicemail: left when a machine answers a call that we placed; None hangs up on it.
         voice: the voice's name in the provider's words; None takes the provider's default.
         model: the language model's name; None takes the setting's.
         keyterms: names and words of yours that the recogniser should expect.
@@ -167,6 +173,9 @@ class Agent:
     fallback: str = "I heard: {heard} What else can I do for you?"
     tools: tuple[Tool, ...] = ()
     language: str = "en"
+    transfers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    sends_digits: bool = False
+    voicemail: str | None = None
     voice: str | None = None
     model: str | None = None
     keyterms: tuple[str, ...] = ()
@@ -186,6 +195,13 @@ class Agent:
         ):
             if not getattr(self, name).strip():
                 raise UsageError(f"an agent's {name} cannot be empty")
+        object.__setattr__(self, "transfers", dict(self.transfers))
+        for label, number in self.transfers.items():
+            if not label.strip() or not PHONE_NUMBER.fullmatch(number):
+                raise UsageError(
+                    f"an agent's transfers have {label!r}: {number!r}, "
+                    "needed a name and a number such as '+15550100009'"
+                )
         names = [made.name for made in self.tools]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

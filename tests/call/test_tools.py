@@ -8,9 +8,9 @@ import pytest
 
 from voice_ai.agent import tool
 from voice_ai.call import threads
+from voice_ai.call.built_in import HANG_UP
 from voice_ai.call.tools import (
     FAILED,
-    HANG_UP,
     LATE,
     MAX_OUTPUT_CHARS,
     NO_VALUE,

@@ -108,6 +108,8 @@ def test_everything_wrong_in_a_file_is_told_at_once(folder):
         max_call_s = "long"
         protected_ms = true
         interruptible_greeting = 1
+        sends_digits = 1
+        transfers = ["+15550100009"]
         tools = ["a_shoe_shop:number", "a_shoe_shop:silent", "nowhere", 3]
         [[answers]]
         when = ["open", 7]
@@ -121,11 +123,20 @@ def test_everything_wrong_in_a_file_is_told_at_once(folder):
     assert lines[0] == "shop.toml is no agent:"
     assert sorted(line.split(": ")[0] for line in lines[1:]) == sorted(
         "greeting fallback colour keyterms fillers max_call_s protected_ms "
-        "interruptible_greeting tools[0] tools[1] tools[2] tools[3] tools[3] "
+        "interruptible_greeting sends_digits transfers "
+        "tools[0] tools[1] tools[2] tools[3] tools[3] "
         "answers[0].when[1] answers[0].ends_call answers[1].what answers[1].when "
         "answers[1].say instructions".split()
     )
     assert "greeting: needed a text, found 7" in lines
+
+
+@pytest.mark.parametrize(
+    "transfers", ["'front desk' = 7", "desk = ''", "desk = '0555 0100'", "'' = '+15550100009'"]
+)
+def test_transfers_to_nobody(folder, transfers):
+    (folder / "shop.toml").write_text(f"instructions = 'x'\n[transfers]\n{transfers}")
+    assert "transfers" in refused("shop.toml")
 
 
 @pytest.mark.parametrize("answers", ["answers = 7", "answers = ['a']", "[answers]\nsay = 'a'"])
@@ -167,6 +178,11 @@ def test_an_agent_in_a_file(folder):
         voice = "heart"
         keyterms = ["brogue"]
         tools = ["a_shoe_shop:opening_hours", "a_shoe_shop:prices"]
+        fillers = ["Let me see."]
+        interruptible_greeting = false
+        max_call_s = 600
+        [transfers]
+        "front desk" = "+15550100009"
         [[answers]]
         when = ["bye"]
         say = "Bye."
@@ -180,6 +196,10 @@ def test_an_agent_in_a_file(folder):
         voice="heart",
         keyterms=("brogue",),
         tools=agent.tools,
+        fillers=("Let me see.",),
+        interruptible_greeting=False,
+        max_call_s=600.0,
+        transfers={"front desk": "+15550100009"},
         answers=(Answer(("bye",), "Bye.", True),),
     )
 

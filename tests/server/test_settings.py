@@ -140,6 +140,9 @@ def test_every_problem_is_reported_at_once(problems):
         ("PUBLIC_URL", "https://user@h.example"),
         ("PUBLIC_URL", "https://"),
         ("AGENT", "a.py"),
+        ("TWILIO_ACCOUNT_SID", "AC1/../2"),
+        ("TWILIO_NUMBER", "0555 01000"),
+        ("TWILIO_NUMBER", "+0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(name, value, problems):
@@ -167,6 +170,15 @@ def test_eager_end_of_turn_needs_local_history_and_the_lower_threshold(problems)
     ]
 
 
+def test_calls_are_placed_on_purpose_and_with_all_that_they_need(load, problems):
+    assert not load(TWILIO_NUMBER="+15550100002").outbound
+    assert problems(OUTBOUND="1") == [
+        "OUTBOUND=1 needs PUBLIC_URL",
+        "OUTBOUND=1 needs TWILIO_ACCOUNT_SID",
+        "OUTBOUND=1 needs TWILIO_AUTH_TOKEN",
+    ]
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"])
 def test_the_loopback_is_not_public(host, load):
     assert not load(HOST=host).is_public
@@ -184,12 +196,12 @@ def test_a_public_address_with_its_url_and_token(load):
 
 
 def test_no_secret_is_ever_shown(load, problems):
-    names = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN")
+    names = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN", "API_TOKEN")
     settings = load(**dict.fromkeys(names, SECRET))
     shown = [repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()]
     assert not any(SECRET in text for text in shown)
     lines = problems(**dict.fromkeys(names, SECRET + "\t"), PORT=f"{SECRET}{SECRET}")
-    assert len(lines) == 4 and SECRET not in "".join(lines)
+    assert len(lines) == 5 and SECRET not in "".join(lines)
 
 
 def test_a_file_that_is_no_text_is_named(load):

@@ -26,6 +26,7 @@ from voice_ai.turn.events import (
     ReplyHeld,
     ReplySent,
     ReplyStarted,
+    SpeakAsked,
     StartOfTurn,
     Timer,
     TimerFired,
@@ -66,6 +67,7 @@ def any_event(pick: Callable[..., int]) -> Event:
         lambda: ToolEnded(n),
         lambda: PlayoutFinished(n),
         lambda: HangUpAsked(n),
+        lambda: SpeakAsked(n),
         lambda: ProviderFailed(n, "llm" if pick(9) else "stt", "gone"),
         lambda: TimerFired(n, TIMERS[pick(len(TIMERS))]),
     ]
@@ -80,6 +82,7 @@ DEEDS: list[tuple[int, Callable[[World, Callable[..., int]], None]]] = [
     (2, lambda world, pick: world.fail("llm" if pick(2) else "tts")),
     (3, lambda world, pick: world.use_a_tool(ends=bool(pick(2)))),
     (1, lambda world, pick: world.wish_to_hang_up()),
+    (1, lambda world, pick: world.wish_to_speak()),
     (12, lambda world, pick: world.begin_to_speak()),
     (10, lambda world, pick: world.speak(1 + pick(3))),
     (8, lambda world, pick: world.pause()),

@@ -14,6 +14,7 @@ from voice_ai.turn.events import (
     ProviderFailed,
     ReplySent,
     ReplyStarted,
+    SpeakAsked,
     StartOfTurn,
     Timer,
     TimerFired,
@@ -76,6 +77,10 @@ class World(Shell):
     def wish_to_hang_up(self) -> None:
         if self.live:
             self.tell(HangUpAsked(self.live))
+
+    def wish_to_speak(self) -> None:
+        if self.live:
+            self.tell(SpeakAsked(self.live))
 
     def begin_to_speak(self) -> None:
         """A StartOfTurn; one that is not followed by words was a cough.

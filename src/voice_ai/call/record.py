@@ -31,7 +31,10 @@ class TurnRecord:
 
 @dataclass(slots=True)
 class CallRecord:
-    """One call from its start message on, at `started_at` seconds since the epoch."""
+    """One call from its start message on, at `started_at` seconds since the epoch.
+
+    `answered_by` is what Twilio took for a machine; empty for people and for calls that came in.
+    """
 
     call: CallInfo
     started_at: float
@@ -41,6 +44,7 @@ class CallRecord:
     failures: list[Stage] = field(default_factory=list)
     ended: bool = False
     reason: str = ""
+    answered_by: str = ""
 
     def turn(self, number: int) -> TurnRecord | None:
         """Return the record which the reply of this number belongs to."""
@@ -60,4 +64,5 @@ class CallRecord:
             "failures": self.failures,
             "ended": self.ended,
             "reason": self.reason,
+            "answered_by": self.answered_by,
         }

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
 
+from voice_ai.call.built_in import BuiltIn, Wishes
 from voice_ai.call.speaker import Speaker
-from voice_ai.call.tools import HANG_UP, MAX_TOOL_STEPS
+from voice_ai.call.tools import MAX_TOOL_STEPS
 from voice_ai.errors import ProviderError
 from voice_ai.providers.protocols import (
     Audio,
@@ -33,8 +34,9 @@ Deltas: TypeAlias = AsyncGenerator[str | None, None]
 class Reply:
     """One answer of ours to the caller's turn, or to what it will be (`unsaid`), if it is a draft.
 
-    A draft's speaker is held, and tools wait as long as it is. `first_text` and `first_audio` are
-    when the first sentence went to the voice and its first audio came, by the loop's clock.
+    A draft's speaker is held, and tools wait as long as it is. `wishes` are what the model asks of
+    the call, by its `built_in` tools. `first_text` and `first_audio` are when the first sentence
+    went to the voice and its first audio came, by the loop's clock.
     """
 
     def __init__(
@@ -43,42 +45,45 @@ class Reply:
         speaker: Speaker,
         playout: Playout,
         history: History,
-        sentences: SentenceStream,
+        built_in: BuiltIn,
         unsaid: Sequence[Said] = (),
     ) -> None:
         """Prepare; nothing is asked of anybody yet."""
         self.turn = turn
         self.text = ""
-        self.hang_up = False
+        self.wishes = Wishes()
         self.first_text: float | None = None
         self.first_audio: float | None = None
         self.unsaid = tuple(unsaid)
         self._speaker = speaker
         self._playout = playout
         self._history = history
-        self._sentences = sentences
+        self._built_in = built_in
         self._failure: ProviderError | None = None
 
-    async def run(self, dialogue: Dialogue, voice: Voice, run_tools: RunTools) -> None:
+    async def run(
+        self, dialogue: Dialogue, voice: Voice, run_tools: RunTools, sentences: SentenceStream
+    ) -> None:
         """Write and speak the answer side by side, until its voice has been sent.
 
         Args:
             dialogue: what writes it.
             voice: what speaks it.
             run_tools: runs the tools of one response, and keeps each call with its answer.
+            sentences: cuts the text into what the voice is given.
 
         Raises:
             ProviderError: the model failed; ExceptionGroup of it: the voice did.
         """
         async with voice.utter() as utterance, asyncio.TaskGroup() as group:
-            group.create_task(self._write(self._deltas(dialogue, run_tools), utterance))
+            deltas = self._deltas(dialogue, run_tools)
+            group.create_task(self._write(deltas, sentences, utterance))
             group.create_task(self._play(utterance))
         if self._failure:
             raise self._failure
 
-    async def _write(self, answer: Deltas, utterance: Utterance) -> None:
+    async def _write(self, answer: Deltas, sentences: SentenceStream, utterance: Utterance) -> None:
         """Hand sentences to the voice; if the model fails, those that it finished are spoken."""
-        sentences = self._sentences
         try:
             async with aclosing(answer) as deltas:
                 async for delta in deltas:
@@ -118,18 +123,23 @@ class Reply:
             yield None
             # A tool may do something: it is not run on a guess.
             await self._speaker.free()
-            self._hang_up_if_asked(requests)
-            await run_tools([request for request in requests if request.name != HANG_UP.name])
-            if self.hang_up and self.text.strip():
+            own = [request for request in requests if not self._built_in.has(request)]
+            self._take_wishes([request for request in requests if request not in own])
+            await run_tools(own)
+            if self._has_said_all(own):
                 return
 
-    def _hang_up_if_asked(self, requests: Sequence[ToolRequested]) -> None:
+    def _take_wishes(self, requests: Sequence[ToolRequested]) -> None:
         for request in requests:
-            if request.name == HANG_UP.name:
-                self.hang_up = True
-                call = (self.turn, request.call_id)
-                self._history.tool_called(*call, request.name, request.arguments)
-                self._history.tool_answered(*call, "The call ends once you have been heard.")
+            call = (self.turn, request.call_id)
+            self._history.tool_called(*call, request.name, request.arguments)
+            self._history.tool_answered(*call, self._built_in.take(request, self.wishes))
+
+    def _has_said_all(self, own: Sequence[ToolRequested]) -> bool:
+        """Whether the model need not be asked again: nobody leaves without a word."""
+        if self.wishes.digits:
+            return not own
+        return bool((self.wishes.hang_up or self.wishes.transfer) and self.text.strip())
 
     async def _play(self, utterance: Utterance) -> None:
         async for event in utterance:

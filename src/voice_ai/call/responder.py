@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from voice_ai.call.built_in import Transfer
 from voice_ai.call.clock import LineClock
+from voice_ai.call.dtmf import tones
 from voice_ai.call.line import Line
 from voice_ai.call.record import CallRecord, TurnRecord
 from voice_ai.call.reply import Reply, RunTools
 from voice_ai.call.services import Services
 from voice_ai.call.speaker import Speaker
 from voice_ai.call.tools import ToolRuns
+from voice_ai.call.transfer import Switchboard
+from voice_ai.codec.formats import PCM16_8K
 from voice_ai.errors import PeerError, ProviderError, leaves
 from voice_ai.providers.protocols import Dialogue, ToolRequested, Voice
 from voice_ai.turn.commands import Filler, Phrase
@@ -71,6 +75,7 @@ class Responder:
         self._speaking: Speaker | None = None
         self._replying: Reply | None = None
         self._n_filled = 0
+        self._switchboard = Switchboard(record, services.control, self._keep_tool, tell)
 
     async def run(self) -> None:
         """Keep the dialogue and the voice open until cancelled; without them, replies fail."""
@@ -119,24 +124,45 @@ class Responder:
             self._claim(turn)
         else:
             speaker.hold()
-        sentences = SentenceStream(self._services.agent.language)
-        reply = Reply(turn, speaker, self.playout, self.history, sentences, unsaid)
+        built_in = self._services.tools.built_in
+        reply = Reply(turn, speaker, self.playout, self.history, built_in, unsaid)
         self._replying = reply
+        return self._answer(turn, speaker, reply)
+
+    async def _answer(self, turn: int, speaker: Speaker, reply: Reply) -> None:
+        transfer: Transfer | None = None
 
         async def play() -> None:
+            nonlocal transfer
             opened = await asyncio.shield(self._open)
             try:
                 async with self._uttering:
                     run_tools = self._run_tools(turn, opened.settling)
-                    await reply.run(opened.dialogue, opened.voice, run_tools)
+                    sentences = SentenceStream(self._services.agent.language)
+                    await reply.run(opened.dialogue, opened.voice, run_tools, sentences)
             finally:
                 record = self._record.turn(turn)
                 if record:
                     record.reply = reply.text.strip()
-            if reply.hang_up:
+            if reply.wishes.digits:
+                await self._press(speaker, reply.wishes.digits)
+            transfer = reply.wishes.transfer
+            if transfer and not speaker.n_ms:
+                await self._switchboard.put_through(turn, transfer)
+            elif reply.wishes.hang_up and not transfer:
                 self._tell(HangUpAsked(turn))
 
-        return self._speak(turn, speaker, play)
+        try:
+            await self._speak(turn, speaker, play)
+            if speaker.n_ms and (transfer or reply.wishes.digits):
+                await speaker.over.wait()
+        except asyncio.CancelledError:
+            self._switchboard.withdraw(turn, reply.wishes)
+            raise
+        if transfer and speaker.n_ms:
+            # As long as the call, not as the turn: the caller may begin another one meanwhile.
+            settling = (await asyncio.shield(self._open)).settling
+            settling.create_task(self._switchboard.put_through(turn, transfer))
 
     async def clear(self, turn: int) -> None:
         """Let no more of this turn be heard, if any of it was sent."""
@@ -181,6 +207,8 @@ class Responder:
         """Write what was heard of this turn into the history; the model's record follows."""
         heard = self.playout.heard(turn, self._clock.timestamp_ms)
         self.history.agent(turn, heard.text, complete)
+        if self._speaking and self._speaking.turn == turn:
+            self._speaking.over.set()
         record = self._record.turn(turn)
         if record:
             record.heard = heard.text.strip()
@@ -252,6 +280,10 @@ class Responder:
         """A call and its answer enter the history together: neither stands alone."""
         self.history.tool_called(turn, request.call_id, request.name, request.arguments)
         self.history.tool_answered(turn, request.call_id, output)
+
+    async def _press(self, speaker: Speaker, digits: str) -> None:
+        transcoder = self._services.transcoder(PCM16_8K, self._line.format)
+        await speaker.sound(transcoder.convert(tones(digits), last=True))
 
     def _claim(self, turn: int) -> TurnRecord | None:
         """Return the turn of the caller's that this answers: the last, if no answer was heard."""

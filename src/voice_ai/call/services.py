@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from voice_ai.agent import Agent
 from voice_ai.call.tools import ToolBox
+from voice_ai.call.transfer import CallControl
 from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.resample import Engine
 from voice_ai.codec.transcode import Transcoder
@@ -27,7 +28,7 @@ class Services:
     """Shared by all calls of a server; `phrases` need no provider any more.
 
     `rules` are the turn machine's; `resampler` is the codec's engine, where a provider's rate is
-    not the line's.
+    not the line's; `control` is what puts callers through.
     """
 
     agent: Agent
@@ -39,6 +40,7 @@ class Services:
     fillers: Mapping[Filler, Sequence[Spoken]]
     rules: Rules = Rules()
     resampler: Engine = "fir"
+    control: CallControl | None = None
 
     def transcoder(self, source: AudioFormat, target: AudioFormat) -> Transcoder:
         """Make the way of one stream of audio from a format into another."""

@@ -32,6 +32,7 @@ class Speaker:
         """Convert by `transcoder`, from the voice's format; `started` is called when it begins."""
         self.n_ms = 0.0
         self.finished = False
+        self.over = asyncio.Event()  # set once what was heard of it is known
         self.turn = turn
         self._line = line
         self._clock = clock
@@ -55,6 +56,10 @@ class Speaker:
         self._sent += audio
         await self._put(audio)
         self._playout.spoken_to(self.turn, 0)
+
+    async def sound(self, audio: bytes) -> None:
+        """Put audio in the line's format, which is no speech, after what was said."""
+        await self._say(audio)
 
     async def finish(self, *, whole: bool) -> None:
         """Ask to be told when all has been heard; `whole` if that is the turn's whole text."""

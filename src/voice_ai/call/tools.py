@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from voice_ai.agent import OnBargeIn, Tool
+from voice_ai.call.built_in import NAMES, BuiltIn
 from voice_ai.call.signature import Signature
 from voice_ai.call.threads import in_thread
 from voice_ai.errors import UsageError
@@ -30,30 +31,25 @@ STILL_RUNNING = "The caller spoke while the tool ran. It goes on; its result wil
 # A late result is a call of its own: the service takes one output for each.
 LATE = "_late"
 
-HANG_UP = ToolSpec(
-    name="hang_up",
-    description="End the phone call, once the caller is done or says goodbye. Say goodbye first.",
-    parameters={"type": "object", "properties": {}, "required": [], "additionalProperties": False},
-)
-
 
 class ToolBox:
-    """An agent's tools and the built-in `hang_up`; `specs` is what the model is told of them."""
+    """An agent's tools and the built-in ones; `specs` is what the model is told of them."""
 
-    def __init__(self, tools: Sequence[Tool]) -> None:
+    def __init__(self, tools: Sequence[Tool], built_in: BuiltIn | None = None) -> None:
         """Read the signatures, once for all calls; no annotation means any JSON value.
 
         Raises:
             UsageError: a tool has the name of a built-in one, or parameters without a JSON schema.
         """
         self._tools = {made.name: (made, Signature(made)) for made in tools}
-        if HANG_UP.name in self._tools:
-            raise UsageError(f"a tool cannot be called {HANG_UP.name!r}, which is built in")
+        self.built_in = built_in or BuiltIn()
+        for name in self._tools.keys() & set(NAMES):
+            raise UsageError(f"a tool cannot be called {name!r}, which is built in")
         own = [
             ToolSpec(made.name, signature.description, signature.schema)
             for made, signature in self._tools.values()
         ]
-        self.specs: tuple[ToolSpec, ...] = (*own, HANG_UP)
+        self.specs: tuple[ToolSpec, ...] = (*own, *self.built_in.specs)
 
     def on_barge_in(self, name: str) -> OnBargeIn:
         """Return what becomes of a tool while which the caller speaks."""

@@ -9,8 +9,9 @@ from typing import Any
 from voice_ai.agent import Agent, Answer, Tool
 from voice_ai.errors import UsageError
 
-LISTS = ("fillers", "keyterms", "moments", "tools")
-NUMBERS = ("max_call_s", "protected_ms")
+LISTS = ("keyterms", "tools", "fillers", "moments")
+SWITCHES = ("interruptible_greeting", "sends_digits")
+NUMBERS = ("protected_ms", "max_call_s")
 
 
 def read_agent(path: Path, find_tool: Callable[[str], Tool]) -> Agent:
@@ -36,7 +37,11 @@ class _Reader:
 
     def agent(self) -> Agent:
         read = {name: self._value(name, found) for name, found in self._table().items()}
-        needed = {field.name for field in fields(Agent) if field.default is MISSING}
+        needed = {
+            field.name
+            for field in fields(Agent)
+            if field.default is MISSING and field.default_factory is MISSING
+        }
         for name in sorted(needed - read.keys()):
             self._problems.append(f"{name}: missing")
         if self._problems:
@@ -63,10 +68,12 @@ class _Reader:
         elif name in LISTS:
             texts = self._texts(name, found)
             return self._tools(texts) if name == "tools" else texts
+        elif name == "transfers":
+            return self._transfers(found)
+        elif name in SWITCHES:
+            return self._switch(name, found)
         elif name in NUMBERS:
             return self._number(name, found)
-        elif name == "interruptible_greeting":
-            return self._flag(name, found)
         else:
             return self._text(name, found)
         return None
@@ -83,10 +90,27 @@ class _Reader:
         for name in ("when", "say"):
             if name not in table:
                 self._problems.append(f"{key}.{name}: missing")
-        ends_call = self._flag(f"{key}.ends_call", table.get("ends_call", False))
+        ends_call = self._switch(f"{key}.ends_call", table.get("ends_call", False))
         when = self._texts(f"{key}.when", table["when"]) if "when" in table else []
         say = self._text(f"{key}.say", table["say"]) if "say" in table else ""
         return Answer(tuple(when), say, ends_call)
+
+    def _transfers(self, found: Any) -> dict[str, str]:
+        if isinstance(found, dict):
+            return {label: self._text(f"transfers.{label}", text) for label, text in found.items()}
+        self._wrong("transfers", "a table of names and numbers", found)
+        return {}
+
+    def _switch(self, key: str, found: Any) -> bool:
+        if not isinstance(found, bool):
+            self._wrong(key, "true or false", found)
+        return found is True
+
+    def _number(self, key: str, found: Any) -> float:
+        if isinstance(found, bool) or not isinstance(found, int | float) or not found > 0:
+            self._wrong(key, "a number above 0", found)
+            return 1.0
+        return float(found)
 
     def _tools(self, specs: list[str]) -> list[Tool | None]:
         return [self._tool(f"tools[{n}]", spec) for n, spec in enumerate(specs)]
@@ -111,17 +135,6 @@ class _Reader:
         if not found.strip():
             self._problems.append(f"{key}: empty")
         return found.strip()
-
-    def _flag(self, key: str, found: Any) -> bool:
-        if not isinstance(found, bool):
-            self._wrong(key, "true or false", found)
-        return found is True
-
-    def _number(self, key: str, found: Any) -> float:
-        if isinstance(found, bool) or not isinstance(found, int | float) or not found > 0:
-            self._wrong(key, "a number above 0", found)
-            return 1.0
-        return float(found)
 
     def _wrong(self, key: str, needed: str, found: Any) -> None:
         self._problems.append(f"{key}: needed {needed}, found {found!r}")

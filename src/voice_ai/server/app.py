@@ -1,11 +1,13 @@
 """The composition root: one port, its routes, and what serves the calls behind it."""
 
 import asyncio
+import importlib
 import importlib.metadata
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -25,6 +27,9 @@ from voice_ai.server.providers import capacity, describe, open_services
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.settings import Settings
 from voice_ai.server.webhook import STREAM_PATH, Webhook, local_url
+
+if TYPE_CHECKING:
+    from voice_ai.server.carrier import Carrier
 
 BROWSER_PATH = "/ws/browser"
 
@@ -57,6 +62,7 @@ class App:
             until_ready=lambda: self._readiness.get(WEBHOOK_PATIENCE_S),
         )
         self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics)
+        self._carrier: Carrier | None = None
 
     @property
     def face(self) -> Face:
@@ -81,11 +87,32 @@ class App:
         async with listen(Front(routes), self._settings.host, self._settings.port) as bound:
             self.url = local_url(bound.host, bound.port)
             self._webhook.bind(bound.host, bound.port)
-            Pages(self.face, self._calls, self._readiness, self._metrics).add_to(routes)
-            try:
-                yield
-            finally:  # before the front closes: a call that it ends then knows why
-                self._stop()
+            async with self._open_carrier() as self._carrier:
+                self._add_pages(routes)
+                try:
+                    yield
+                finally:  # before the front closes: a call that it ends then knows why
+                    self._stop()
+
+    def _add_pages(self, routes: Routes) -> None:
+        pages = Pages(self.face, self._calls, self._readiness, self._metrics)
+        outbound = self._carrier.outbound if self._carrier else None
+        pages.add_to(routes, outbound.place if outbound else None)
+        if self._carrier:
+            self._carrier.add_to(routes)
+
+    @asynccontextmanager
+    async def _open_carrier(self) -> AsyncIterator["Carrier | None"]:
+        """Open the way to Twilio, if its credentials are known."""
+        settings = self._settings
+        if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
+            yield None
+            return
+        module = await asyncio.to_thread(importlib.import_module, "voice_ai.server.carrier")
+        async with module.open_carrier(
+            settings, self._agent, self._webhook, self._admission, self._calls
+        ) as carrier:
+            yield carrier
 
     async def load(self, stack: AsyncExitStack) -> None:
         """Load what serves the calls, for as long as the stack; a service out of reach is awaited.
@@ -98,7 +125,8 @@ class App:
         attempt = 0
         while True:
             try:
-                opening = open_services(self._settings, self._agent)
+                control = self._carrier.transfers if self._carrier else None
+                opening = open_services(self._settings, self._agent, control)
                 services = await stack.enter_async_context(opening)
                 break
             except ProviderError as error:

@@ -125,6 +125,8 @@ class Calls:
             self.n_live -= 1
             if not self._readiness.ready:
                 record.reason = "the server stopped"
+            elif record.answered_by:
+                record.reason = "a machine answered"
             self._count(record, line)
             logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), record.reason)
 

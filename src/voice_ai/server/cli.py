@@ -1,4 +1,4 @@
-"""The command line: `python -m server` serves, `python -m server call FILE.wav` places a call."""
+"""The command line: `python -m server` serves, with `call` calls it, with `dial` has it call."""
 
 import importlib
 import logging
@@ -46,6 +46,15 @@ def call(
     """Place a call with recorded voices, as Twilio would; print what was said and the latencies."""
     options = {"server": server, "wav": wav, "barge_in_ms": barge_in_ms, "json": json}
     _run("voice_ai.server.placing", "call", files or [], text or [], **options)
+
+
+@cli.command()
+def dial(
+    number: Annotated[str, typer.Argument(help="Whom to call, e.g. +15550100001.")],
+    server: Annotated[str, typer.Option(help="The server's URL; else the running one.")] = "",
+) -> None:
+    """Have the running server call a number and talk to who answers; it needs OUTBOUND=1."""
+    _run("voice_ai.server.dialling", "dial", number, server=server)
 
 
 def _run(module: str, name: str, *args: Any, **options: Any) -> None:

@@ -8,7 +8,7 @@ import orjson
 
 from voice_ai.call.services import Services
 from voice_ai.server.calls import Calls
-from voice_ai.server.http import Request, Response, Routes, plain
+from voice_ai.server.http import HTTPEndpoint, Request, Response, Routes, plain
 from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
@@ -45,14 +45,15 @@ class Pages:
         self._readiness = readiness
         self._metrics = metrics
 
-    def add_to(self, routes: Routes) -> None:
-        """Add every page; probes are answered while draining, too."""
+    def add_to(self, routes: Routes, place: HTTPEndpoint | None = None) -> None:
+        """Add every page; probes are answered while draining, too. `place` places a call."""
         routes.add("/livez", while_draining=True, GET=self.livez)
         routes.add("/readyz", while_draining=True, GET=self.readyz)
         routes.add("/health", while_draining=True, GET=self.health)
         routes.add("/metrics", while_draining=True, GET=self.metrics)
         routes.add("/", GET=self.front_page)
-        routes.add("/api/calls", while_draining=True, GET=self.calls)
+        placing = {"POST": place} if place else {}
+        routes.add("/api/calls", while_draining=True, GET=self.calls, **placing)
 
     async def livez(self, request: Request) -> Response:
         """Answer that the process is alive."""

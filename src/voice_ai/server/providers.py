@@ -10,8 +10,10 @@ from datetime import date
 from typing import Any
 
 from voice_ai.agent import Agent
+from voice_ai.call.built_in import BuiltIn
 from voice_ai.call.services import Services, make_fillers, make_phrases
 from voice_ai.call.tools import ToolBox
+from voice_ai.call.transfer import CallControl
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import UsageError
@@ -60,8 +62,12 @@ FILLER_MS = 1200
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, agent: Agent, control: CallControl | None = None
+) -> AsyncIterator[Services]:
     """Load what serves calls and make the agent's phrases; left when the server stops.
+
+    Without a `control` nobody is put through, whatever the agent has.
 
     Raises:
         UsageError: a model, a voice or a package that was asked for is not there.
@@ -70,7 +76,7 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
     async with AsyncExitStack() as stack:
         # A library that is missing shows now, and is not looked for in a call.
         Transcoder(PCM16_16K, ULAW_8K, settings.resampler)
-        tools = ToolBox(agent.tools)
+        tools = ToolBox(agent.tools, _built_in(agent, control))
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
         phrases = await make_phrases(agent, tts)
@@ -92,7 +98,19 @@ async def open_services(settings: Settings, agent: Agent) -> AsyncIterator[Servi
             fillers,
             _rules(settings, agent),
             settings.resampler,
+            control,
         )
+
+
+def _built_in(agent: Agent, control: CallControl | None) -> BuiltIn:
+    if agent.transfers and control is None:
+        missing = "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+        logger.warning("nobody can be put through: the agent's transfers need %s", missing)
+    return BuiltIn(
+        agent.transfers if control else None,
+        briefs=control is not None and control.briefs,
+        sends_digits=agent.sends_digits,
+    )
 
 
 def _rules(settings: Settings, agent: Agent) -> Rules:

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from voice_ai.agent import PHONE_NUMBER
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import UsageError
 from voice_ai.server.loopback import is_loopback
@@ -25,6 +26,8 @@ PROVIDER_FORMATS: Final = (PCM16_16K, ULAW_8K)
 MAX_QUOTED_CHARS: Final = 16
 # RFC 6750 section 2.1 and the keys of all three vendors: visible ASCII.
 KEY: Final = re.compile(r"[!-~]+")
+# It becomes a part of a URL. Twilio's are 32 hexadecimal digits after the two letters.
+ACCOUNT_SID: Final = re.compile(r"AC[0-9A-Za-z]{1,62}")
 PUBLIC_URL: Final = re.compile(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
@@ -60,6 +63,18 @@ def _url(*schemes: str) -> AfterValidator:
         return url.rstrip("/")
 
     return AfterValidator(check)
+
+
+def _account_sid(sid: str) -> str:
+    if not ACCOUNT_SID.fullmatch(sid):
+        raise ValueError("must be AC and letters or digits, as in Twilio's console")
+    return sid
+
+
+def _number(number: str) -> str:
+    if not PHONE_NUMBER.fullmatch(number):
+        raise ValueError("must be a number such as +15550100002")
+    return number
 
 
 def _agent(name: str) -> str:
@@ -98,8 +113,11 @@ class Settings(BaseSettings):
     insecure: bool = False
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     twilio_auth_token: Key | None = None
-    twilio_account_sid: str | None = None
+    twilio_account_sid: Annotated[str, AfterValidator(_account_sid)] | None = None
     twilio_api_url: Annotated[str, _url("http", "https")] = "https://api.twilio.com"
+    twilio_number: Annotated[str, AfterValidator(_number)] | None = None
+    outbound: bool = False
+    api_token: Key | None = None
     history: Literal["conversation", "local"] = "conversation"
     # Flux's own ranges (WIRE 2.1).
     eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
@@ -142,6 +160,10 @@ class Settings(BaseSettings):
                 if getattr(self, name) is None:
                     text = f"HOST={self.host} is public: {name.upper()} is needed, or INSECURE=1"
                     yield {"host", name, "insecure"}, text
+        if self.outbound:
+            for name in OUTBOUND_NEEDS:
+                if getattr(self, name) is None:
+                    yield {"outbound", name}, f"OUTBOUND=1 needs {name.upper()}"
         if self.eager_eot_threshold is not None:
             yield from self._eager_conflicts(self.eager_eot_threshold)
 
@@ -153,11 +175,14 @@ class Settings(BaseSettings):
             yield {"eager_eot_threshold", "history"}, "EAGER_EOT_THRESHOLD needs HISTORY=local"
 
 
-# Which key makes which provider the default of which role. TWILIO_AUTH_TOKEN serves no role.
+# What a call that we place goes through.
+OUTBOUND_NEEDS: Final = ("public_url", "twilio_account_sid", "twilio_auth_token", "twilio_number")
+# Which key makes which provider the default of which role. The last two serve no role.
 KEYS: Final[dict[str, dict[str, str]]] = {
     "deepgram_api_key": {"stt": "deepgram", "tts": "deepgram"},
     "openai_api_key": {"llm": "openai"},
     "twilio_auth_token": {},
+    "api_token": {},
 }
 
 

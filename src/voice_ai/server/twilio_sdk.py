@@ -17,6 +17,8 @@ from voice_ai.server.http import Request
 
 # WIRE 4.1: name and value of a <Parameter> are at most 500 characters together.
 MAX_PARAMETER_CHARS: Final = 400
+# Of a sentence to be spoken: Twilio takes 4,096 (twilio.com/docs/voice/twiml/say).
+MAX_SAID_CHARS: Final = 2_000
 
 
 class Form(dict[str, str]):
@@ -55,13 +57,44 @@ class Signatures:
         return any(self._validator.validate(url, form, signature, algorithm) for url in urls)
 
 
-def connect_stream(url: str, parameters: dict[str, str]) -> bytes:
-    """Return the TwiML that connects a call to the websocket at `url`."""
+def connect_stream(url: str, parameters: dict[str, str], sentence: str = "") -> bytes:
+    """Return the TwiML that connects a call to the websocket at `url`, after a sentence if any."""
     response, connect = VoiceResponse(), Connect()
+    if sentence:
+        response.say(sentence)
     stream = connect.stream(url=url)
     for name, value in parameters.items():
-        stream.parameter(name=name, value=_clean(value))
+        stream.parameter(name=name, value=_clean(value, MAX_PARAMETER_CHARS))
     response.append(connect)
+    return str(response).encode()
+
+
+def dial(number: str, *, briefing_url: str | None, after_url: str | None) -> bytes:
+    """Return the TwiML that connects a call to a number.
+
+    Args:
+        number: as E.164 writes it.
+        briefing_url: asked for what the one called is to hear before.
+        after_url: asked how the call goes on; without it the call ends.
+    """
+    response = VoiceResponse()
+    dialled = response.dial(action=after_url) if after_url else response.dial()
+    dialled.number(number, url=briefing_url) if briefing_url else dialled.number(number)
+    return str(response).encode()
+
+
+def say(sentence: str) -> bytes:
+    """Return the TwiML that speaks a sentence with Twilio's own voice, and does nothing else."""
+    response = VoiceResponse()
+    if sentence:
+        response.say(_clean(sentence, MAX_SAID_CHARS))
+    return str(response).encode()
+
+
+def hang_up() -> bytes:
+    """Return the TwiML that ends the call."""
+    response = VoiceResponse()
+    response.hangup()
     return str(response).encode()
 
 
@@ -73,6 +106,6 @@ def say_and_hang_up(sentence: str) -> bytes:
     return str(response).encode()
 
 
-def _clean(value: str) -> str:
+def _clean(value: str, limit: int) -> str:
     """Leave out what XML cannot carry, and what is too long."""
-    return "".join(char for char in value if char.isprintable())[:MAX_PARAMETER_CHARS]
+    return "".join(char for char in value if char.isprintable())[:limit]

@@ -68,10 +68,18 @@ class Webhook:
 
     def warm_up(self) -> None:
         """Import twilio's package and make a first answer: the first call need not wait for it."""
-        _sdk().connect_stream("wss://localhost/", {})
+        sdk().connect_stream("wss://localhost/", {})
 
     async def incoming_call(self, request: Request) -> Response:
         """Answer TwiML that connects the call to the media stream, or says that lines are busy."""
+        form = self.read(request)
+        return form if isinstance(form, Response) else await self.connect(form)
+
+    def read(self, request: Request) -> Any:
+        """Return the parameters of a request of Twilio's about a call, or the answer that it gets.
+
+        Those are a Form, by name; an answer is a Response: nobody signed it, or it is none.
+        """
         if self._base is None:
             return plain(503, "the server is starting", Retry_After="1")
         try:
@@ -80,20 +88,23 @@ class Webhook:
             return plain(400, f"the form cannot be read, or has more than {MAX_FIELDS} fields")
         if form is None:
             return plain(415, f"parameters come as {FORM_TYPE}")
-        signed = form if request.method == "POST" else _sdk().Form()
+        signed = form if request.method == "POST" else sdk().Form()
         if not self._signed(self._base, request, signed):
-            return self._refuse_signature("/incoming-call")
-        call_sid = form.get("CallSid", "")
-        if not CALL_SID.fullmatch(call_sid):
+            return self._refuse_signature(request.path)
+        if not CALL_SID.fullmatch(form.get("CallSid", "")):
             return plain(400, "the parameter CallSid is missing or is none")
+        return form
+
+    async def connect(self, form: dict[str, str], sentence: str = "") -> Response:
+        """Answer TwiML that connects the call of this form, after a sentence if there is one."""
         if self._until_ready is not None:
             await self._until_ready()
-        return self._twiml(self._base, call_sid, form)
+        return self._connect(self._base or "", form["CallSid"], form, sentence)
 
     def check_stream(self, request: Request) -> Response | None:
         """Refuse the handshake of a media stream that Twilio has not signed by its `wss://` URL."""
         base = _websocket_url(self._base or "")
-        if base and self._signed(base, request, _sdk().Form()):
+        if base and self._signed(base, request, sdk().Form()):
             return None
         return self._refuse_signature(STREAM_PATH)
 
@@ -104,32 +115,32 @@ class Webhook:
         self._count_refusal("token")
         return False
 
-    def _twiml(self, base: str, call_sid: str, form: dict[str, str]) -> Response:
+    def _connect(self, base: str, call_sid: str, form: dict[str, str], sentence: str) -> Response:
         if not self._admission.admit(call_sid):
             logger.warning("call %s: refused, all %d lines busy", call_sid, self._admission.limit)
             self._count_refusal("full")
-            return Response(200, _sdk().say_and_hang_up(BUSY_SENTENCE), TWIML_TYPE)
+            return twiml(sdk().say_and_hang_up(BUSY_SENTENCE))
         parameters = {
             "token": self._tokens.issue(call_sid),
             "caller": form.get("From", ""),
             "called": form.get("To", ""),
         }
-        url = _websocket_url(base) + STREAM_PATH
-        twiml = _sdk().connect_stream(url, parameters)
-        return Response(200, twiml, TWIML_TYPE, {"Cache-Control": "no-store"})
+        if form.get("Direction", "").startswith("outbound"):
+            parameters["direction"] = "outbound"
+        return twiml(sdk().connect_stream(_websocket_url(base) + STREAM_PATH, parameters, sentence))
 
     def _form(self, request: Request) -> Any:
         """Return the parameters, or None if they come in another form than a form."""
         if request.method != "POST":
-            return _sdk().Form(_pairs(request.query))
+            return sdk().Form(_pairs(request.query))
         kind = request.headers.get("Content-Type", FORM_TYPE).partition(";")[0].strip().lower()
-        return _sdk().Form(_pairs(request.body.decode("utf-8"))) if kind == FORM_TYPE else None
+        return sdk().Form(_pairs(request.body.decode("utf-8"))) if kind == FORM_TYPE else None
 
     def _signed(self, base: str, request: Request, form: Any) -> bool:
         if self._auth_token is None:
             return True
         if self._signatures is None:
-            self._signatures = _sdk().Signatures(self._auth_token.get_secret_value())
+            self._signatures = sdk().Signatures(self._auth_token.get_secret_value())
         right: bool = self._signatures.right(base, request, form)
         return right
 
@@ -157,6 +168,11 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
 
 
-def _sdk() -> Any:
-    """Twilio's part, which is imported late: nothing of it is needed to listen."""
+def twiml(octets: bytes) -> Response:
+    """Return an answer to Twilio, which is for this call and no other."""
+    return Response(200, octets, TWIML_TYPE, {"Cache-Control": "no-store"})
+
+
+def sdk() -> Any:
+    """Return Twilio's part, which is imported late: nothing of it is needed to listen."""
     return importlib.import_module("voice_ai.server.twilio_sdk")

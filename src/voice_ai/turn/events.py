@@ -142,6 +142,13 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakAsked:
+    """Something came of this turn after it was heard, and the agent wants to speak about it."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderFailed:
     """A service failed; `turn` is the reply it was at, 0 for the recogniser, which serves all."""
 
@@ -177,6 +184,7 @@ Event: TypeAlias = (
     | ToolEnded
     | PlayoutFinished
     | HangUpAsked
+    | SpeakAsked
     | ProviderFailed
     | TimerFired
 )

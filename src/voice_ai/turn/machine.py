@@ -97,6 +97,7 @@ Whatever ends the call also cancels every timer that runs.
     ToolEnded               .     .       .      .        .          .          .         .
     PlayoutFinished         .     .       .      .        Kts L      KtH E      K         .
     HangUpAsked             .     Ht E    .      .        X          .          .         .
+    SpeakAsked              .     tr T    .      .        .          .          .         .
     ProviderFailed stt      .     tB X    tB X   xctB X   xcktB X    .          xktB X    .
     ProviderFailed llm      .     .       .      xctA S   .          .          .         .
     ProviderFailed tts      .     .       .      xctA S   .          .          .         .
@@ -116,6 +117,7 @@ the first stands:
     -----  -------------------  -----------------------  ------
     I      deaf                 CallStarted              B X
     L      after-C              HangUpAsked              .
+    L      after-C              SpeakAsked               .
     L      asked-twice          TimerFired silence       B X
     C      draft                CallerGone               dwt E
     C      draft                EagerEndOfTurn           .

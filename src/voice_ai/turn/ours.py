@@ -9,6 +9,7 @@ from voice_ai.turn.events import (
     ReplyHeld,
     ReplySent,
     ReplyStarted,
+    SpeakAsked,
     ToolEnded,
     ToolStarted,
 )
@@ -27,6 +28,8 @@ class OurSide:
         match self._floor.phase, event:
             case Phase.LISTENING, HangUpAsked():
                 return self._floor.hang_up([])
+            case Phase.LISTENING, SpeakAsked():
+                return [*self._floor.cancel("silence"), *self._floor.think()]
             case Phase.HELD, _:
                 return self._about_held(ours, event)
             case _, HangUpAsked():
