@@ -95,8 +95,9 @@ class FakeDeepgram:
         if self.key is not None and request.headers.get("Authorization") != f"Token {self.key}":
             service.violations.append("wrong key")
             return _refusal(401, _error("INVALID_AUTH", "Invalid credentials."))
-        if service.refuse is not None:
-            return _refusal(*service.refuse)
+        refusal = service.refuse() if callable(service.refuse) else service.refuse
+        if refusal is not None:
+            return _refusal(*refusal)
         if (problem := service.check(parse_qs(url.query, keep_blank_values=True))) is not None:
             service.violations.append(problem)
             return _refusal(400, _error("INVALID_QUERY_PARAMETER", problem))

@@ -9,15 +9,19 @@ of the vendor's protocol.
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from fakes.ear import Ear, typed_words
+from fakes.faults import WELL, Fault
+from fakes.spoken import WordEar
 
 Transcripts = Sequence[str] | Callable[[int, bytes], str]
+Refusal = Callable[[], tuple[int, str] | None]
 
 MODELS = {"flux-general-en", "flux-general-multi"}
 RANGES = {
@@ -69,9 +73,11 @@ class FluxConnection:
         self.said_goodbye = False
         self.gone = asyncio.Event()
         self.stalled = service.stalled
+        self.fault = service.faults.popleft() if service.faults else WELL
+        self.audio = bytearray() if service.keeps_audio else None
         self._n_sent = 0
         self._n_octets = 0
-        self.ear = Ear(
+        self.ear = (WordEar if service.hears_spoken else Ear)(
             int(query["sample_rate"][0]),
             query["encoding"][0] == "mulaw",
             self._transcribe,
@@ -85,8 +91,14 @@ class FluxConnection:
         """Octets of audio received."""
         return self._n_octets
 
+    @property
+    def heard_ms(self) -> int:
+        """Milliseconds of audio received."""
+        return self._n_octets // (self.ear.rate_hz // 1000 * (1 if self.ear.is_ulaw else 2))
+
     async def serve(self) -> None:
         """Speak the protocol until either side closes."""
+        await self._suffer("audio")
         if self.service.says_connected:
             await self.send({"type": "Connected"})
         try:
@@ -127,6 +139,9 @@ class FluxConnection:
             service.violations.append("audio after CloseStream")
         self.chunks.append(len(audio))
         self._n_octets += len(audio)
+        if self.audio is not None:
+            self.audio += audio
+        await self._suffer("audio")
         if service.stall_after is not None and self._n_octets >= service.stall_after:
             self.stalled = True
         if service.close_after is not None and self._n_octets >= service.close_after[0]:
@@ -135,8 +150,22 @@ class FluxConnection:
             for message in self.ear.feed(audio):
                 if not service.is_scripted or message["event"] == "Update":
                     await self.send(message)
+                    await self._suffer(message["event"])
+                if self.stalled:
+                    break
         async with service.changed:
             service.changed.notify_all()
+
+    async def _suffer(self, at: str) -> None:
+        """Have the fault happen, if it is time for it."""
+        fault = self.fault
+        if fault.at != at or self.heard_ms < fault.after_ms or self.stalled:
+            return
+        self.stalled = True
+        if fault.abort:
+            self.socket.transport.abort()
+        elif fault.code is not None:
+            await self.socket.close(fault.code, "NET-0000")
 
     async def _obey(self, text: str) -> None:
         try:
@@ -148,6 +177,7 @@ class FluxConnection:
         match kind:
             case "CloseStream":
                 self.said_goodbye = True
+                await self._suffer("CloseStream")
                 if not self.stalled:
                     await self.send(self.ear.turn_info("Update", ""))
                     await self.socket.close()
@@ -186,18 +216,30 @@ class FakeFlux:
         transcripts: what turn 0, 1 ... of every connection says, or a function of turn and PCM16.
         silence_ms: silence that ends a turn.
 
-    Set to fail or to script: `refuse` (status, body) of the next handshakes; `close_after` (octets,
-    code, reason); `stall_after` octets; `stalled` from the start; `says_connected`; `is_scripted`
-    for a service that hears nothing by itself but sends its Updates.
+        hears_spoken: the words are those of `fakes.spoken`, wherever a stream begins.
+
+    Set to fail or to script: `refuse` (status, body) of all handshakes, or a function that tells of
+    each; `faults`, one for each handshake or connection to come; `close_after` (octets, code,
+    reason); `stall_after` octets; `stalled` from the start; `says_connected`; `is_scripted` for a
+    service that hears nothing by itself but sends its Updates; `keeps_audio`.
     """
 
     path = "/v2/listen"
     check = staticmethod(check_parameters)
 
-    def __init__(self, transcripts: Transcripts | None = None, *, silence_ms: int = 400) -> None:
+    def __init__(
+        self,
+        transcripts: Transcripts | None = None,
+        *,
+        silence_ms: int = 400,
+        hears_spoken: bool = False,
+    ) -> None:
         self.transcripts = transcripts
         self.silence_ms = silence_ms
-        self.refuse: tuple[int, str] | None = None
+        self.hears_spoken = hears_spoken
+        self.refuse: tuple[int, str] | Refusal | None = None
+        self.faults: deque[Fault] = deque()
+        self.keeps_audio = False
         self.close_after: tuple[int, int, str] | None = None
         self.stall_after: int | None = None
         self.stalled = False
@@ -206,6 +248,16 @@ class FakeFlux:
         self.violations: list[str] = []
         self.connections: list[FluxConnection] = []
         self.changed = asyncio.Condition()
+
+    def suffer(self, faults: Iterable[Fault]) -> None:
+        """Have these befall the next handshakes and connections, one each."""
+        self.faults.extend(faults)
+        self.refuse = self._refusal
+
+    def _refusal(self) -> tuple[int, str] | None:
+        if not self.faults or self.faults[0].refuse is None:
+            return None
+        return self.faults.popleft().refuse or 500, "{}"
 
     async def serve(self, socket: ServerConnection, query: dict[str, list[str]]) -> None:
         """Serve one accepted handshake."""

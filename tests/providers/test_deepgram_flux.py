@@ -19,8 +19,7 @@ import fakes.deepgram
 from fakes.deepgram import KEY, FakeDeepgram
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import ProviderError, UsageError
-from voice_ai.providers.deepgram import flux as adapter
-from voice_ai.providers.deepgram import transport
+from voice_ai.providers.deepgram import flux_socket, flux_stream, transport
 from voice_ai.providers.deepgram.flux import FluxSpeechToText, FluxStream
 from voice_ai.providers.protocols import CallInfo, SpeechToText
 from voice_ai.turn.events import (
@@ -34,6 +33,12 @@ from voice_ai.turn.events import (
 
 CALL = CallInfo("CA1")
 CHUNK = 2560  # 80 ms of PCM16 at 16 kHz
+
+
+@pytest.fixture(autouse=True)
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How they are spread over time: test_deepgram_flux_redial.py."""
+    monkeypatch.setattr(flux_stream, "WAITS_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -332,7 +337,13 @@ async def test_a_service_that_never_says_connected_is_heard_all_the_same(
         assert await until(stream, Update) == [Update(1, "")]
 
 
-# Failing.
+# Failing, with no other connection to be had.
+
+
+async def alone(deepgram: FakeDeepgram) -> None:
+    """Let the connection that there is be the last."""
+    await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+    deepgram.flux.refuse = (401, "no")
 
 
 @pytest.mark.parametrize("code", [1000, 1008, 1011])
@@ -341,32 +352,31 @@ async def test_a_close_that_we_did_not_ask_for_is_a_failure(
 ) -> None:
     deepgram.flux.close_after = (CHUNK, code, "NET-0001")
     async with hearing(deepgram).open(CALL) as stream:
+        await alone(deepgram)
         await say(stream, silence(80))
         error = await failure(stream)
-        assert str(error) == f"Deepgram's socket is closed while listening: {code} NET-0001"
-        assert error.retryable
-        with pytest.raises(ProviderError, match="while sending audio"):
-            await say(stream, silence(80))
+        assert f"Deepgram's socket is closed while listening: {code} NET-0001; " in str(error)
+        assert "status 401" in str(error) and not error.retryable
 
 
 async def test_a_lost_connection_is_a_failure(deepgram: FakeDeepgram) -> None:
     async with hearing(deepgram).open(CALL) as stream:
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+        await alone(deepgram)
         deepgram.flux.last.socket.transport.abort()
         assert "no close frame came" in str(await failure(stream))
 
 
 async def test_an_error_message_is_a_failure(deepgram: FakeDeepgram) -> None:
     async with hearing(deepgram).open(CALL) as stream:
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+        await alone(deepgram)
         await deepgram.flux.send({"type": "Error", "code": "INTERNAL", "description": "sorry"})
-        assert str(await failure(stream)) == "Flux reports INTERNAL: sorry"
+        assert str(await failure(stream)).startswith("Flux reports INTERNAL: sorry; ")
 
 
 @pytest.mark.parametrize("text", ["{not json", "[]", '{"type":"TurnInfo","event":"Update"}'])
 async def test_a_broken_message_is_a_failure(deepgram: FakeDeepgram, text: str) -> None:
     async with hearing(deepgram).open(CALL) as stream:
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+        await alone(deepgram)
         await deepgram.flux.send(text)
         assert "Flux sent" in str(await failure(stream))
 
@@ -374,19 +384,44 @@ async def test_a_broken_message_is_a_failure(deepgram: FakeDeepgram, text: str) 
 async def test_open_but_silent_is_a_failure(
     deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "STALL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(flux_socket, "STALL_MS", 640.0)
+    monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
     deepgram.flux.says_connected = False
     deepgram.flux.stalled = True
     async with hearing(deepgram).open(CALL) as stream:
-        await say(stream, silence(640))
-        error = await failure(stream)
-    assert "open but silent: 640 ms of audio" in str(error) and error.retryable
+        await alone(deepgram)
+        async with asyncio.TaskGroup() as group:
+            failing = group.create_task(failure(stream))
+            await asyncio.sleep(0)
+            await say(stream, silence(640))
+    assert "open but silent: 640 ms of audio" in str(failing.result())
+
+
+async def test_a_burst_of_audio_gives_the_service_time(
+    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deepgram.flux.stalled = True
+    async with hearing(deepgram).open(CALL) as stream:
+        await alone(deepgram)
+        async with asyncio.TaskGroup() as group:
+            failing = group.create_task(failure(stream))
+            await asyncio.sleep(0)
+            await say(stream, silence(2400))
+            assert not await flux_is_given_up(failing)
+            monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
+            await say(stream, silence(80))
+    assert "open but silent: 2480 ms of audio" in str(failing.result())
+
+
+async def flux_is_given_up(failing: asyncio.Task[ProviderError]) -> bool:
+    return bool((await asyncio.wait([failing], timeout=0.05))[0])
 
 
 async def test_silence_is_nothing_while_little_audio_is_sent(
     deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "STALL_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(flux_socket, "STALL_MS", 500.0)
+    monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
     async with hearing(deepgram).open(CALL) as stream:
         await say(stream, silence(480))
         assert await until(stream, Update) + await until(stream, Update) == 2 * [Update(1, "")]
@@ -396,16 +431,16 @@ async def test_silence_is_nothing_while_little_audio_is_sent(
                 await until(stream, EndOfTurn)
 
 
-async def test_a_service_that_takes_nothing_fails_the_send(
+async def test_a_service_that_takes_nothing_is_a_failure(
     deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "SEND_TIMEOUT_S", 0.1)
     async with hearing(deepgram).open(CALL) as stream:
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+        await alone(deepgram)
         deepgram.flux.last.socket.transport.pause_reading()
-        with pytest.raises(ProviderError, match="in time while sending audio"):
-            for _ in range(100):
-                await stream.send(silence(10_000))
+        for _ in range(100):
+            await stream.send(silence(10_000))
+        assert "in time while sending audio" in str(await failure(stream))
         began = time.monotonic()
     assert time.monotonic() - began < 1.1
 

@@ -1,0 +1,104 @@
+"""One connection to Deepgram Flux: audio out, turns in, and whether anybody is there."""
+
+import asyncio
+import logging
+
+from deepgram.listen.v2.socket_client import AsyncV2SocketClient
+from websockets.exceptions import ConnectionClosed
+
+from voice_ai.codec.formats import AudioFormat
+from voice_ai.errors import ProviderError
+from voice_ai.providers.deepgram.transport import FAREWELL_TIMEOUT_S, Transport, peer_errors
+from voice_ai.wire.flux import FluxError, FluxWarning, TurnInfo, parse_flux
+
+# Updates come about every 250 ms of audio, in silence too (docs/flux/state). So much audio without
+# one is a dead stream, open and silent (23 s of it: pipecat issue 5735) ...
+STALL_MS = 2000.0
+# ... unless it went out faster than it was spoken, and the service has not had the time.
+STALL_S = 1.5
+
+_log = logging.getLogger(__name__)
+
+
+class FluxSocket:
+    """One task sends while another receives."""
+
+    def __init__(
+        self, client: AsyncV2SocketClient, transport: Transport, audio: AudioFormat
+    ) -> None:
+        self.n_sent = 0
+        self._client = client
+        self._transport = transport
+        self._audio = audio
+        self._loop = asyncio.get_running_loop()
+        self._unheard_ms = 0.0
+        self._unheard_since_s = 0.0
+        self._fault = ""
+
+    async def send(self, audio: bytes) -> None:
+        """Send a message of audio; a failure is told by `receive`, to the task that can mend it."""
+        now = self._loop.time()
+        if not self._unheard_ms:
+            self._unheard_since_s = now
+        self.n_sent += len(audio)
+        self._unheard_ms += self._audio.duration_ms(len(audio))
+        try:
+            with peer_errors("stt", "sending audio"):
+                await self._client.send_media(audio)
+        except ProviderError as error:
+            self.abort(str(error))
+        if self._unheard_ms >= STALL_MS and now - self._unheard_since_s >= STALL_S:
+            self._transport.wake()
+
+    async def receive(self) -> tuple[TurnInfo, str | bytes]:
+        """Return what is told next of a turn, and its text.
+
+        Raises:
+            ProviderError: the service reported an error, broke its protocol, went away or fell
+                silent.
+        """
+        while True:
+            data = await self._receive()
+            with peer_errors("stt", "listening"):
+                message = parse_flux(data)
+            match message:
+                case TurnInfo():
+                    return message, data
+                case FluxError(code, description):
+                    raise ProviderError("stt", f"Flux reports {code}: {description}")
+                case FluxWarning(code, description):
+                    _log.warning("Flux warns: %s: %s", code, description)
+
+    def abort(self, reason: str = "") -> None:
+        """Drop the connection without a word; `receive` then tells this reason."""
+        self._fault = self._fault or reason
+        self._transport.abort()
+
+    async def leave(self) -> None:
+        """Ask the service to end the stream; what it still has to say is not waited for."""
+        if not self._transport.is_open:
+            return
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+                await self._client.send_close_stream()
+        except (TimeoutError, ConnectionClosed) as error:
+            _log.debug("CloseStream was not sent: %s", type(error).__name__)
+
+    async def _receive(self) -> str | bytes:
+        with peer_errors("stt", "listening"):
+            try:
+                data = await self._transport.recv()
+            except TimeoutError as error:
+                raise ProviderError("stt", self._silence()) from error
+            except ConnectionClosed as error:
+                if self._fault:
+                    raise ProviderError("stt", self._fault) from error
+                raise
+            self._unheard_ms = 0.0
+            return data
+
+    def _silence(self) -> str:
+        return (
+            f"Flux is open but silent: {self._unheard_ms:.0f} ms of audio sent and no message, "
+            "where one comes every 250 ms"
+        )
