@@ -125,7 +125,8 @@ class Reply:
             await self._speaker.free()
             own = [request for request in requests if not self._built_in.has(request)]
             self._take_wishes([request for request in requests if request not in own])
-            await run_tools(own)
+            if own:
+                await run_tools(own)
             if self._has_said_all(own):
                 return
 

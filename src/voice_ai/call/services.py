@@ -10,7 +10,14 @@ from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.resample import Engine
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProviderError
-from voice_ai.providers.protocols import Audio, CallInfo, LanguageModel, SpeechToText, TextToSpeech
+from voice_ai.providers.protocols import (
+    Audio,
+    CallInfo,
+    LanguageModel,
+    SpeechToText,
+    TextToSpeech,
+    Voice,
+)
 from voice_ai.turn.commands import Filler, Phrase
 from voice_ai.turn.rules import Rules
 
@@ -47,44 +54,38 @@ class Services:
         return Transcoder(source, target, self.resampler)
 
 
-async def make_phrases(agent: Agent, tts: TextToSpeech) -> dict[Phrase, Spoken]:
-    """Have the agent's fixed phrases spoken, so that a call's first sound waits for nobody.
+async def make_sounds(
+    agent: Agent, tts: TextToSpeech
+) -> tuple[dict[Phrase, Spoken], dict[Filler, list[Spoken]]]:
+    """Have the agent's phrases and fillers spoken, so that their sound waits for nobody in a call.
 
     Raises:
         ProviderError: the voice cannot be had.
     """
-    texts: dict[Phrase, str] = {
-        "greeting": agent.greeting,
-        "apology": agent.apology,
-        "goodbye": agent.goodbye,
-        "still_there": agent.still_there,
-    }
-    made = await _speak(list(texts.values()), tts)
-    return dict(zip(texts, made, strict=True))
-
-
-async def make_fillers(agent: Agent, tts: TextToSpeech) -> dict[Filler, list[Spoken]]:
-    """Have what bridges a silence spoken, likewise."""
-    return {
-        "filler": await _speak(agent.fillers, tts),
-        "moment": await _speak(agent.moments, tts),
-    }
-
-
-async def _speak(texts: Sequence[str], tts: TextToSpeech) -> list[Spoken]:
-    made: list[Spoken] = []
-    if not texts:
-        return made
     async with tts.open(CallInfo(call_sid="")) as voice:
-        for text in texts:
-            audio = bytearray()
-            async with voice.utter() as utterance:
-                await utterance.send(text)
-                await utterance.finish()
-                async for event in utterance:
-                    if isinstance(event, Audio):
-                        audio += event.data
-            if not audio:
-                raise ProviderError("tts", f"the phrase {text!r} came back without a sound")
-            made.append(Spoken(text, bytes(audio)))
-    return made
+        phrases: dict[Phrase, Spoken] = {
+            "greeting": await _spoken(agent.greeting, voice),
+            "apology": await _spoken(agent.apology, voice),
+            "goodbye": await _spoken(agent.goodbye, voice),
+            "still_there": await _spoken(agent.still_there, voice),
+        }
+        # Only a tool is excused for.
+        moments = agent.moments if agent.tools else ()
+        fillers: dict[Filler, list[Spoken]] = {
+            "filler": [await _spoken(text, voice) for text in agent.fillers],
+            "moment": [await _spoken(text, voice) for text in moments],
+        }
+    return phrases, fillers
+
+
+async def _spoken(text: str, voice: Voice) -> Spoken:
+    audio = bytearray()
+    async with voice.utter() as utterance:
+        await utterance.send(text)
+        await utterance.finish()
+        async for event in utterance:
+            if isinstance(event, Audio):
+                audio += event.data
+    if not audio:
+        raise ProviderError("tts", f"the phrase {text!r} came back without a sound")
+    return Spoken(text, bytes(audio))

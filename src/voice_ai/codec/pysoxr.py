@@ -3,13 +3,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from voice_ai.codec.soxr_design import SoxrDesign
+from voice_ai.codec.soxr_design import N_OCTETS, SoxrDesign
 from voice_ai.errors import UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-N_OCTETS = {"int16": 2, "float32": 4}
 
 
 class PySoxr:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, overload
 
 from voice_ai.codec._fir import Fir
 from voice_ai.codec.libsoxr import soxr_stream
-from voice_ai.codec.soxr_design import Dtype, SoxrOptions
+from voice_ai.codec.soxr_design import N_OCTETS, Dtype, SoxrOptions
 from voice_ai.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ Engine = Literal["fir", "soxr"]
 FIR_RATES_HZ = (8000, 16000, 24000, 32000, 48000)
 # What both engines take; the other options are libsoxr's.
 _OF_BOTH = {"dtype", "phase"}
-_N_OCTETS = {"int16": 2, "float32": 4}
 
 
 class StreamOptions(SoxrOptions, total=False):
@@ -229,4 +228,4 @@ def resample(x: Any, in_rate: float, out_rate: float, **options: Unpack[StreamOp
     stream = ResampleStream(in_rate, out_rate, **options)
     n_silent = round(stream.delay())
     made = stream.resample_chunk(x, last=True)
-    return made[n_silent:] if _is_array(made) else made[n_silent * _N_OCTETS[stream.dtype] :]
+    return made[n_silent:] if _is_array(made) else made[n_silent * N_OCTETS[stream.dtype] :]

@@ -10,6 +10,9 @@ from voice_ai.errors import UsageError
 Dtype = Literal["int16", "float32"]
 Phase = Literal["linear", "intermediate", "minimum"]
 
+# Of a sample.
+N_OCTETS = {"int16": 2, "float32": 4}
+
 # libsoxr's numbers for python-soxr's names, which are also its own.
 RECIPES = {"QQ": 0, "LQ": 1, "MQ": 2, "HQ": 4, "VHQ": 6}
 PHASES_PERCENT = {"linear": 50.0, "intermediate": 25.0, "minimum": 0.0}

@@ -11,7 +11,7 @@ from typing import Any
 
 from voice_ai.agent import Agent
 from voice_ai.call.built_in import BuiltIn
-from voice_ai.call.services import Services, make_fillers, make_phrases
+from voice_ai.call.services import Services, make_sounds
 from voice_ai.call.tools import ToolBox
 from voice_ai.call.transfer import CallControl
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K
@@ -79,8 +79,7 @@ async def open_services(
         tools = ToolBox(agent.tools, _built_in(agent, control))
         stt, tts = await _speech(settings, agent, stack)
         llm = await _language_model(settings, agent, stack)
-        phrases = await make_phrases(agent, tts)
-        fillers = await make_fillers(agent, tts)
+        phrases, fillers = await make_sounds(agent, tts)
         # The first stream of a process takes some 0.2 s longer, and a refused key shows now.
         async with stt.open(CallInfo(call_sid="")):
             pass

@@ -4,7 +4,6 @@ Source: twilio.com/docs/voice/api/call-resource; .../docs/api/errors for the cod
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -14,6 +13,7 @@ import orjson
 from pydantic import SecretStr
 
 from voice_ai.errors import PeerError, UsageError
+from voice_ai.server.webhook import CALL_SID
 
 # Seconds for one request and its answer, connecting included. Nobody says anything to the caller
 # meanwhile, and after six seconds of silence we would ask whether they are still there.
@@ -21,7 +21,6 @@ TIMEOUT_S: Final = 5.0
 # Only connecting is tried again: a call that was asked for twice would ring twice.
 RETRIES: Final = 1
 VERSION: Final = "2010-04-01"
-SID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_ANSWER_OCTETS: Final = 64 * 1024
 MAX_QUOTED_CHARS: Final = 200
 # What we sent is wrong: its fields, or our credentials.
@@ -59,7 +58,7 @@ class TwilioRest:
         fields = {"To": to, "From": from_, "Url": url, "Method": "POST", **(more or {})}
         answer = await self._post(f"{self._calls}.json", fields)
         sid = answer.get("sid")
-        if not isinstance(sid, str) or not SID.fullmatch(sid):
+        if not isinstance(sid, str) or not CALL_SID.fullmatch(sid):
             raise PeerError("Twilio placed a call and gave no sid for it")
         return sid
 
@@ -72,7 +71,7 @@ class TwilioRest:
         await self._update(call_sid, {"Status": "completed"})
 
     async def _update(self, call_sid: str, fields: Mapping[str, str]) -> None:
-        if not SID.fullmatch(call_sid):  # it becomes a part of the path
+        if not CALL_SID.fullmatch(call_sid):  # it becomes a part of the path
             raise UsageError(f"{call_sid[:40]!r} is no CallSid")
         await self._post(f"{self._calls}/{call_sid}.json", fields)
 

@@ -121,13 +121,7 @@ class AuraSocket:
 
     async def leave(self) -> None:
         """Say Close; an answer is not waited for."""
-        if not self._transport.is_open:
-            return
-        try:
-            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
-                await self._client.send_close()
-        except (TimeoutError, ConnectionClosed) as error:
-            _log.debug("Close was not sent: %s", type(error).__name__)
+        await self._transport.farewell(self._client.send_close)
 
     async def _drop_one(self) -> None:
         message = await self.receive()

@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 
 from voice_ai.codec.formats import AudioFormat
 from voice_ai.errors import ProviderError
-from voice_ai.providers.deepgram.transport import FAREWELL_TIMEOUT_S, Transport, peer_errors
+from voice_ai.providers.deepgram.transport import Transport, peer_errors
 from voice_ai.wire.flux import FluxError, FluxWarning, TurnInfo, parse_flux
 
 # Updates come about every 250 ms of audio, in silence too (docs/flux/state). So much audio without
@@ -76,13 +76,7 @@ class FluxSocket:
 
     async def leave(self) -> None:
         """Ask the service to end the stream; what it still has to say is not waited for."""
-        if not self._transport.is_open:
-            return
-        try:
-            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
-                await self._client.send_close_stream()
-        except (TimeoutError, ConnectionClosed) as error:
-            _log.debug("CloseStream was not sent: %s", type(error).__name__)
+        await self._transport.farewell(self._client.send_close_stream)
 
     async def _receive(self) -> str | bytes:
         with peer_errors("stt", "listening"):

@@ -10,7 +10,7 @@ served too: it also opens at first use.
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -133,6 +133,16 @@ class Transport:
         connection = self._connection or await self.open()
         async for message in connection:
             yield message
+
+    async def farewell(self, say: Callable[[], Awaitable[None]]) -> None:
+        """Say the service's word for the end, if it can still be said; no answer is waited for."""
+        if not self.is_open:
+            return
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+                await say()
+        except (TimeoutError, ConnectionClosed) as error:
+            logging.getLogger(__name__).debug("no farewell was sent: %s", type(error).__name__)
 
     async def close(self) -> None:
         """Leave within CLOSE_TIMEOUT_S, if need be by aborting. The SDK calls this."""
