@@ -14,7 +14,7 @@ PURE := voice_ai.codec voice_ai.wire voice_ai.turn
 SPEECH := tests/data/speech
 
 .PHONY: serve call test style types native pure tests sanitize aarch64 aarch64-python fuzz leaks coverage-ext \
-	bench build dist-test lock clean
+	bench bench-load build dist-test lock clean
 
 serve: $(VENV)/.run      ## Answer the phone on port 8000
 	$(BIN)/python -m server
@@ -65,6 +65,9 @@ coverage-ext: $(VENV)/.dev  ## Lines of ext/ that the codec tests run
 bench: $(VENV)/.bench    ## Every unit of the codec beside its peers, and what was to be reached
 	$(BIN)/python -m pytest benches
 
+bench-load: $(VENV)/.load $(VENV)/peers/.ready  ## Our server under load beside its peers; a quarter of an hour
+	$(BIN)/python -m benches.bench_load --pipecat $(VENV)/peers/bin/python
+
 build: $(VENV)/.dev      ## sdist and wheel, in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
@@ -77,9 +80,9 @@ lock: $(VENV)/.dev       ## Resolve anew for every supported Python
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra local --group build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra local --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+		--extra local --extra load --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra local --group dev --group bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
+		--extra local --extra load --group dev --group bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
@@ -97,6 +100,16 @@ $(VENV)/.run: requirements.lock $(BUILT) | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.load: benches/load/requirements-fastapi.txt $(VENV)/.bench
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# pipecat has an environment of its own: what it needs must not choose our versions.
+$(VENV)/peers/.ready: benches/load/requirements-pipecat.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.dev

@@ -43,6 +43,7 @@ class World:
         self.control: CallControl | None = None
         self.rules = Rules()
         self.fillers: dict[Filler, list[Spoken]] = {"filler": [], "moment": []}
+        self.late: asyncio.TaskGroup | None = None
 
     def spoken(self, text: str) -> Spoken:
         return Spoken(text, voiced(text))
@@ -54,6 +55,7 @@ class World:
             "apology": agent.apology,
             "goodbye": agent.goodbye,
             "still_there": agent.still_there,
+            "voicemail": agent.voicemail or "",
         }
         phrases = {name: self.spoken(text) for name, text in texts.items()}
         tools = ToolBox(agent.tools, self.built_in)
@@ -68,6 +70,7 @@ class World:
             self.rules,
             self.resampler,
             self.control,
+            self.late,
         )
         return VoiceSession(self.line, services, self.record)
 
@@ -101,7 +104,7 @@ def call(
     async def main() -> World:
         world = World(llm())
         prepare(world)
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as world.late, asyncio.TaskGroup() as group:
             talking = group.create_task(world.line.talk())
             session = group.create_task(world.session().run())
             await script(world)

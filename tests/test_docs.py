@@ -38,3 +38,11 @@ def test_the_code_guide_names_no_file_that_is_gone() -> None:
 def test_the_readme_names_every_setting() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []
+
+
+def test_every_scenario_has_the_tests_that_it_names() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "SCENARIOS.md").read_text())
+    files = (ROOT / "tests").rglob("test_*.py")
+    there = {name for p in files for name in re.findall(r"def (test_\w+)", p.read_text())}
+    assert len(named) > 60
+    assert sorted(set(named) - there) == []

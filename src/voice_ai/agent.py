@@ -30,8 +30,9 @@ class Tool:
         function: a function, or a bound method; all its parameters have names.
         timeout_s: how long the model waits for it before it is told that there is no result.
         on_barge_in: what becomes of it when the caller speaks meanwhile: `cancel` stops it,
-            `finish` lets it end and tells the model later. A plain function runs in a thread, which
-            cannot be stopped: with `cancel` it runs on, and what it returns is dropped.
+            `finish` lets it end and tells the model later, and gives it ten seconds after a
+            hang-up. A plain function runs in a thread, which cannot be stopped: with `cancel` it
+            runs on, and what it returns is dropped.
     """
 
     function: ToolFunction
@@ -195,6 +196,8 @@ class Agent:
         ):
             if not getattr(self, name).strip():
                 raise UsageError(f"an agent's {name} cannot be empty")
+        if self.voicemail is not None and not self.voicemail.strip():
+            raise UsageError("an agent's voicemail cannot be empty; None leaves none")
         object.__setattr__(self, "transfers", dict(self.transfers))
         for label, number in self.transfers.items():
             if not label.strip() or not PHONE_NUMBER.fullmatch(number):

@@ -65,3 +65,30 @@ def test_nothing_of_a_dead_turn_follows_the_clear(seed: int) -> None:
         return FakeLlm(reply)
 
     call(script, llm)
+
+
+def test_a_reply_that_has_been_cancelled_takes_no_audio_in_the_step_of_its_clear() -> None:
+    """A key cancels without a hold; what Aura's socket brings in that step is a dead turn's."""
+    taken: list[bool] = []
+
+    async def script(world: World) -> None:
+        await world.listening()
+        clear = world.line.clear
+
+        async def clear_and_try() -> None:
+            assert world.tts.utterance is not None
+            taken.append(world.tts.utterance.take(voiced("z")))
+            await clear()
+            taken.append(world.tts.utterance.take(voiced("z")))
+
+        world.tts.delay_s = 0.5  # the reply is still being spoken
+        world.line.sent.clear()
+        world.stt.start()
+        world.stt.end("Go on.")
+        await world.until(lambda: "audio" in world.line.kinds())
+        world.line.clear = clear_and_try  # type: ignore[method-assign]
+        world.line.press("5")
+        await world.until(lambda: bool(taken))
+
+    call(script, lambda: FakeLlm(lambda said: answer(3)))
+    assert taken == [False, False]

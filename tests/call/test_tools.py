@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from voice_ai.agent import tool
+import clock
+from voice_ai.agent import Tool, tool
 from voice_ai.call import threads
 from voice_ai.call.built_in import HANG_UP
 from voice_ai.call.tools import (
+    AFTER_CALL_S,
     FAILED,
     LATE,
     MAX_OUTPUT_CHARS,
@@ -244,7 +246,7 @@ class Kept(list):
 async def test_no_requests_run_nothing():
     kept = Kept()
     async with asyncio.TaskGroup() as group:
-        await ToolRuns(ToolBox([]), group, kept).run([])
+        await ToolRuns(ToolBox([]), group, group, kept).run([])
     assert kept == []
 
 
@@ -263,7 +265,7 @@ async def test_several_tools_run_side_by_side_and_are_kept_in_order():
 
     kept = Kept()
     async with asyncio.TaskGroup() as group:
-        runs = ToolRuns(ToolBox([tool(first), tool(second)]), group, kept)
+        runs = ToolRuns(ToolBox([tool(first), tool(second)]), group, group, kept)
         await runs.run([request("first", call_id="a"), request("second", call_id="b")])
         await runs.run([request("none", call_id="c")])
     assert kept == [
@@ -295,7 +297,7 @@ async def test_the_caller_speaks_while_tools_run(on_barge_in):
 
     kept = Kept()
     async with asyncio.TaskGroup() as group:
-        runs = ToolRuns(ToolBox([book, quick]), group, kept)
+        runs = ToolRuns(ToolBox([book, quick]), group, group, kept)
         reply = group.create_task(
             runs.run([request("book", call_id="a"), request("quick", call_id="b")])
         )
@@ -312,24 +314,54 @@ async def test_the_caller_speaks_while_tools_run(on_barge_in):
     assert stopped == ([] if on_barge_in == "finish" else ["book"])
 
 
-async def test_a_tool_that_is_to_finish_ends_with_the_call():
-    @tool(on_barge_in="finish")
-    async def book():
-        """Book a table."""
-        await asyncio.Event().wait()
+class Ended(Exception):
+    """The call is over, whatever still runs."""
 
+
+async def after_the_call(book: Tool, kept: Kept) -> None:
+    """Leave a call in which this tool was interrupted; return once nothing of it runs."""
+    async with asyncio.TaskGroup() as late:
+        try:
+            async with asyncio.TaskGroup() as group:
+                runs = ToolRuns(ToolBox([book]), group, late, kept)
+                reply = group.create_task(runs.run([request("book")]))
+                for _ in range(4):
+                    await asyncio.sleep(0)
+                reply.cancel()
+                await asyncio.wait([reply])
+                raise Ended
+        except* Ended:
+            assert kept == [("call_1", "book", STILL_RUNNING)]
+
+
+def test_a_tool_that_is_to_finish_does_so_after_its_call() -> None:
     kept = Kept()
 
-    async def call():
-        async with asyncio.TaskGroup() as group:
-            reply = group.create_task(ToolRuns(ToolBox([book]), group, kept).run([request("book")]))
-            await asyncio.sleep(0)
-            reply.cancel()
-            await asyncio.Event().wait()
+    @tool(on_barge_in="finish")
+    async def book() -> str:
+        """Book a table."""
+        await asyncio.sleep(9.0)
+        return "booked"
 
-    running = asyncio.create_task(call())
-    for _ in range(4):
-        await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.wait([running])
-    assert kept == [("call_1", "book", STILL_RUNNING)]
+    clock.run(after_the_call(book, kept))
+    assert kept[1:] == [("call_1" + LATE, "book", "booked")]
+
+
+def test_a_tool_that_is_to_finish_has_ten_seconds_after_its_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = Kept()
+
+    @tool(on_barge_in="finish", timeout_s=60)
+    async def book() -> str:
+        """Book a table."""
+        await asyncio.sleep(30.0)
+        return "booked"
+
+    async def timed() -> float:
+        await after_the_call(book, kept)
+        return asyncio.get_running_loop().time()
+
+    assert clock.run(timed()) == AFTER_CALL_S
+    assert kept[1:] == []
+    assert "tool book was stopped 10 s after its call" in caplog.text

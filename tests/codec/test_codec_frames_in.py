@@ -297,5 +297,6 @@ def test_the_fuzz_in_short():
     assert counts.total() == 20_000
     assert set(counts) == {
         *("base64 taken", "base64 not taken", "message taken", "message not taken"),
+        *("stream taken from", "stream not taken from"),
     }
-    assert min(counts.values()) > 500
+    assert min(counts.values()) > 50

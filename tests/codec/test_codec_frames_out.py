@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
 from reference import media as reference
 from voice_ai.codec.frames import MediaWriter
@@ -241,3 +242,25 @@ def test_twilio_would_take_what_is_sent():
     assert command == twilio.PlayMedia(ulaw_of(24000, audio))
     with pytest.raises(ProtocolError):
         twilio.parse_command(writer.message(audio).decode(), "another")
+
+
+# One message with its head.
+
+
+@pytest.mark.parametrize("n_octets", [0, 1, 20, 160, 3200, 60_000])
+def test_a_frame_is_the_message_behind_a_head(n_octets):
+    ulaw = bytes(range(256)) * (n_octets // 256 + 1)
+    ulaw = ulaw[:n_octets]
+    message = MediaWriter("MZ1", rate_hz=None).message(ulaw)
+    frame = MediaWriter("MZ1", rate_hz=None).frame(ulaw)
+    assert frame == (Frame(Opcode.TEXT, message).serialize(mask=False) if n_octets else b"")
+
+
+def test_frames_and_messages_are_one_stream():
+    writer, other = MediaWriter("MZ1", rate_hz=24000), MediaWriter("MZ1", rate_hz=24000)
+    pcm16 = bytes(range(240)) * 8
+    for piece in (pcm16[:2], pcm16[2:700], pcm16[700:]):
+        message = other.message(piece)
+        assert writer.frame(piece) == (
+            Frame(Opcode.TEXT, message).serialize(mask=False) if message else b""
+        )

@@ -53,6 +53,9 @@ class FakeLine:
         self.stuck = asyncio.Event()
         self.stuck.set()
 
+    def tap(self, target: object, n_octets: object, arrived: object) -> None:
+        """All audio comes as messages."""
+
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         while (event := await self.inbox.get()) is not None:
             if isinstance(event, Exception):
@@ -65,13 +68,29 @@ class FakeLine:
             self.inbox.put_nowait(AudioIn(b"\xff" * 160, n * 20))
             await asyncio.sleep(0.02)
 
+    @property
+    def is_free(self) -> bool:
+        return self.stuck.is_set()
+
+    def write_audio(self, data: bytes) -> None:
+        self._play(data)
+
+    def write_mark(self, name: str) -> None:
+        self._mark(name)
+
     async def send_audio(self, data: bytes) -> None:
         await self.stuck.wait()
+        self._play(data)
+
+    def _play(self, data: bytes) -> None:
         now = self.loop.time()
         self.sent.append(("audio", data, now))
         self.played_until = max(now, self.played_until) + len(data) / 8000
 
     async def send_mark(self, name: str) -> None:
+        self._mark(name)
+
+    def _mark(self, name: str) -> None:
         self.sent.append(("mark", name, self.loop.time()))
         if self.echo_marks:
             self.marks[name] = self.loop.call_at(
@@ -148,7 +167,7 @@ class FakeStt:
         finally:
             self.open_streams -= 1
 
-    async def send(self, audio: bytes) -> None:
+    def send(self, audio: bytes) -> None:
         assert audio
         self.received += audio
 
@@ -247,6 +266,7 @@ class FakeTts:
         self.spoken: list[str] = []
         self.leave_s = 0.0
         self.live = 0
+        self.utterance: _Utterance | None = None
 
     @asynccontextmanager
     async def open(self, call: CallInfo) -> AsyncIterator["FakeTts"]:
@@ -259,7 +279,8 @@ class FakeTts:
         self.live += 1
         assert self.live == 1, "one utterance at a time"
         try:
-            yield _Utterance(self)
+            self.utterance = _Utterance(self)
+            yield self.utterance
         finally:
             await asyncio.sleep(self.leave_s)
             self.live -= 1
@@ -269,6 +290,18 @@ class _Utterance:
     def __init__(self, tts: FakeTts) -> None:
         self.tts = tts
         self.texts: asyncio.Queue[str | None] = asyncio.Queue()
+        self.take: Callable[[bytes], bool] = lambda audio: False
+
+    def offer(self, take: Callable[[bytes], bool]) -> None:
+        self.take = take
+
+    async def _is_taken(self, audio: bytes) -> bool:
+        """Offer audio as a socket does, in a callback of the loop's; cancelling comes too late."""
+        taken: asyncio.Future[bool] = asyncio.Future()
+        taken.get_loop().call_soon(
+            lambda: self.take(audio) if taken.cancelled() else taken.set_result(self.take(audio))
+        )
+        return await taken
 
     async def send(self, text: str) -> None:
         self.texts.put_nowait(text)
@@ -284,6 +317,6 @@ class _Utterance:
                 raise self.tts.fail
             self.tts.spoken.append(text)
             n_chars += len(text)
-            if not self.tts.silent:
+            if not self.tts.silent and not await self._is_taken(voiced(text)):
                 yield Audio(voiced(text))
             yield SpokenTo(n_chars)

@@ -1,8 +1,8 @@
-"""Base64 and the reader of media messages against plain Python, on mutated inputs.
+"""Base64, the reader of media messages and the tap against plain Python, on mutated inputs.
 
 `PYTHONPATH=src:tests python tests/fuzz/fuzz_frames.py --n 10_000_000 --seed 1`: half of the inputs
-are base64, half are messages. It stops at the first disagreement, with the input in hex, and exits
-with 1.
+are base64, half are messages; one in fifty is a stream of frames. It stops at the first
+disagreement, with the input in hex, and exits with 1.
 """
 
 import argparse
@@ -14,15 +14,18 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from reference import media as reference
+from reference.tap import SID, START, SlowWay, TappedWay, frame
 from voice_ai.codec import _base64
+from voice_ai.codec.formats import ULAW_8K
 from voice_ai.codec.frames import MediaReader
 from voice_ai.errors import ProtocolError
 from voice_ai.wire import twilio
 
-SID = "MZ" + "0123456789abcdef" * 2
 BATCH = 20_000
+A_STREAM_IN = 50
 
 ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
 NEARLY = b'=-_ \n"\\@[`{:.\x00\x7f\x80\xab\xff,*)'
@@ -37,6 +40,11 @@ FRAGMENTS = (
     *(b'"x":1,', b'"x":-0,', b'"x":"y",', b'"x":{},', b'"x":[1],', b'"x":null,', b',"x":1.5'),
     *(b"outbound", b"inbound", b'"track":"inbound",', b'"media":{},', b'"timestamp":20,'),
 )
+
+
+# By chance: mostly text, what a client may send, and what it may not.
+OPCODES = (1,) * 40 + (9, 9, 10, 2, 0, 8, 3, 15)
+FINS = (True,) * 30 + (False,)
 
 
 class Disagreement(Exception):
@@ -186,15 +194,56 @@ def check_message(reader: MediaReader, text: bytes, as_str: bool) -> str:
     return "message taken"
 
 
+def stream_input(rng: random.Random, plain: list[bytes], texts: Iterator[bytes]) -> bytes:
+    """A dozen frames, some of them mutated across their borders."""
+    frames = []
+    for text in islice(texts, 12):
+        text = rng.choice((text, *rng.choices(plain, k=2)))
+        opcode = rng.choice(OPCODES)
+        data = text[:100] if opcode & 8 else text
+        frames.append(frame(data, opcode, fin=rng.choice(FINS), mask=rng.randbytes(4)))
+    stream = b"".join(frames)
+    for mutate in rng.choices(MUTATIONS, k=rng.choice((0, 1, 1, 2))):
+        stream = mutate(rng, stream, frames[-1]) or b"?"
+    return stream
+
+
+def check_stream(rng: random.Random, stream: bytes) -> str:
+    slow, tapped = SlowWay(ULAW_8K), TappedWay(None)
+    for way in slow, tapped:
+        way.receive(frame(START))
+    tapped.read_some(1)
+    slow.receive(stream)
+    at = 0
+    while at < len(stream):
+        size = rng.choice((1, 20, 300, 3000))
+        tapped.receive(stream[at : at + size])
+        tapped.read_some(rng.choice((0, 1, 99, 99)))
+        at += size
+    tapped.read_some(len(stream))
+    audio = tapped.tap.take(tapped.tap.n_waiting)
+    if audio != slow.audio or tapped.log != slow.log:
+        raise Disagreement("stream", stream.hex(), audio, slow.audio, tapped.log, slow.log)
+    left = iter(frame(START) + stream)
+    if not all(octet in left for octet in tapped.passed):
+        raise Disagreement("stream passed on", stream.hex(), tapped.passed.hex())
+    return "stream taken from" if tapped.tap.n_frames else "stream not taken from"
+
+
 def run_batch(seed: int, n: int) -> Counter[str]:
     """Try n inputs, which the seed decides."""
     rng = random.Random(seed)
     reader = MediaReader(SID, rate_hz=None)
     counts: Counter[str] = Counter()
+    n_streams = n // A_STREAM_IN
     for _ in range(n // 2):
         counts[check_base64(base64_input(rng))] += 1
-    for text in message_inputs(rng, n - n // 2):
+    for text in message_inputs(rng, n - n // 2 - n_streams):
         counts[check_message(reader, text, rng.random() < 0.5)] += 1
+    texts = message_inputs(rng, 12 * n_streams)
+    plain = [plain_message(rng, n_octets) for n_octets in (1, 2, 160, 1030)]
+    for _ in range(n_streams):
+        counts[check_stream(rng, stream_input(rng, plain, texts))] += 1
     _base64.use(_base64.kernels()[0])
     return counts
 

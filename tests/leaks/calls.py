@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from voice_ai.codec import _base64, _fir, _frames_in, _frames_out, _g711, _soxr
+from voice_ai.codec import _base64, _binary_tap, _fir, _frames_in, _frames_out, _g711, _soxr, _tap
 from voice_ai.codec.libsoxr import candidates
 from voice_ai.codec.soxr_design import SoxrDesign
 from voice_ai.errors import UsageError
@@ -23,6 +23,17 @@ MEDIA = (
 )
 PLAIN = MEDIA.format("/37+" * 53 + "/w==")
 LONG = MEDIA.format("/37+" * 2000)
+
+
+def text_frame(text: str, first: int = 0x81) -> bytes:
+    """A masked frame, of a mask that changes nothing."""
+    return bytes([first, 0xFE]) + len(text).to_bytes(2, "big") + bytes(4) + text.encode()
+
+
+SPOKEN = text_frame(PLAIN)
+SPOKEN_LONG = text_frame(MEDIA.format("/37+" * 500))
+OTHER = text_frame("{}", 0x82)
+WRONG = text_frame("{}", 0xF2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +242,107 @@ def writer_calls() -> Iterator[Call]:
         yield Call(f"{name}.clear {at}", writer.clear)
         yield Call(f"{name}.room {at}", writer.room, (N,))
         yield Call(f"{name}.room of less than nothing {at}", writer.room, (-1,), UsageError)
+        yield from source_calls(f"{name}.frame {at}", writer.frame, src)
         for form in ("message", "messages"):
             make, make_into = getattr(writer, form), getattr(writer, f"{form}_into")
             yield Call(f"{name}.{form} the end {at}", partial(make, last=True), (bytearray(src),))
             yield from source_calls(f"{name}.{form} {at}", make, src)
             yield from into_calls(f"{name}.{form}_into {at}", make_into, src, 2000)
+
+
+def tap_calls() -> Iterator[Call]:
+    name = "_tap.MediaTap"
+    yield Call(name, _tap.MediaTap)
+    yield Call(f"{name} of no limit", partial(_tap.MediaTap, limit_ms=0), (), UsageError)
+    for rate_hz in (None, 8000, 16000, 24000):
+        yield from tap_calls_at(rate_hz)
+    for what, parts in {
+        "what goes on": (SPOKEN[:9], SPOKEN[9:200]),
+        "what is not taken": (OTHER[:3], OTHER[3:] + SPOKEN[:99]),
+        "what is wrong": (SPOKEN[:1], WRONG),
+    }.items():
+
+        def whole_life(*parts: object) -> None:
+            tap = _tap.MediaTap()
+            tap.start("MZ1")
+            tap.put(bytes(20 * N), 0)
+            for part in parts:
+                tap.feed(part)
+
+        yield Call(f"{name}.feed {what}, and an end", whole_life, tuple(map(bytearray, parts)))
+
+
+def tap_calls_at(rate_hz: int | None) -> Iterator[Call]:
+    name, at = "_tap.MediaTap", f"at {rate_hz}"
+    tap = _tap.MediaTap()
+    start = partial(tap.start, rate_hz=rate_hz)
+    start("MZ1")
+
+    def feed(*parts: object) -> None:
+        tap.n_read = tap.n_passed
+        for part in parts:
+            tap.feed(part)
+        tap.take(tap.n_waiting)
+
+    def put(ulaw: object) -> None:
+        tap.put(ulaw, 20)
+        tap.take(tap.n_waiting)
+
+    yield Call(f"{name}.start {at}", start, ("MZ1",))
+    yield Call(f"{name}.start of too long an id {at}", start, ("M" * 1000,), UsageError)
+    absurd = partial(tap.start, rate_hz=7)
+    yield Call(f"{name}.start at an absurd rate {at}", absurd, ("MZ1",), UsageError)
+    yield Call(f"{name}.take of nothing {at}", tap.take, (9,))
+    yield Call(f"{name}.take of less than nothing {at}", tap.take, (-1,), UsageError)
+    yield from source_calls(f"{name}.put {at}", put, bytes(N))
+    yield Call(f"{name}.put too much {at}", tap.put, (bytes(200_000), 0), UsageError)
+    yield Call(f"{name}.put at no time {at}", tap.put, (bytearray(N), "x"), TypeError)
+    yield Call(f"{name}.feed no buffer {at}", tap.feed, (object(),), TypeError)
+    for what, parts in {
+        "one": (SPOKEN,),
+        "a long one": (SPOKEN_LONG,),
+        "many": (SPOKEN * 50,),
+        "two halves": (SPOKEN[:99], SPOKEN[99:]),
+        "one between others": (OTHER + SPOKEN[:3], SPOKEN[3:] + OTHER),
+        "others": (SPOKEN + OTHER + SPOKEN,),
+    }.items():
+        yield Call(f"{name}.feed {what} {at}", feed, tuple(map(bytearray, parts)))
+    tap.passes = tap.arrived = lambda *_: None
+
+    def receive(*parts: object) -> None:
+        tap.n_read = tap.n_passed
+        for part in parts:
+            tap.data_received(part)
+        tap.take(tap.n_waiting)
+
+    yield Call(f"{name}.data_received {at}", receive, (OTHER + SPOKEN[:3], SPOKEN[3:] + OTHER))
+    for number in ("wanted", "passes", "arrived"):
+        yield Call(f"{name}.{number} {at}", getattr, (tap, number))
+    for number in ("n_waiting", "n_passed", "n_read", "n_frames", "until_ms", "received_ms"):
+        yield Call(f"{name}.{number} {at}", getattr, (tap, number))
+
+
+def binary_calls() -> Iterator[Call]:
+    name = "_binary_tap.BinaryTap"
+    audio, text = b"\x82\x04abcd", b"\x81\x02hi"
+    tap = _binary_tap.BinaryTap()
+
+    def feed(*parts: object) -> None:
+        for part in parts:
+            tap.feed(part)
+            assert tap.audio is not None
+
+    yield Call(name, _binary_tap.BinaryTap)
+    yield Call(f"{name}.audio", getattr, (tap, "audio"))
+    yield Call(f"{name}.feed no buffer", tap.feed, (object(),), TypeError)
+    for what, parts in {
+        "audio": (audio * 9,),
+        "text": (text,),
+        "both": (audio + text + audio,),
+        "halves": (audio[:1], audio[1:3], audio[3:]),
+    }.items():
+        yield Call(f"{name}.feed {what}", feed, tuple(map(bytearray, parts)))
+    yield from source_calls("_binary_tap.binary_frame", _binary_tap.binary_frame, bytes(N))
 
 
 CALLS = [
@@ -245,4 +352,6 @@ CALLS = [
     *soxr_calls(),
     *reader_calls(),
     *writer_calls(),
+    *tap_calls(),
+    *binary_calls(),
 ]

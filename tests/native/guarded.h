@@ -12,7 +12,7 @@ typedef struct {
     uint8_t *low, *high;
 } guarded;
 
-static guarded guarded_new(size_t n_octets) {
+static inline guarded guarded_new(size_t n_octets) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t inner = (n_octets + page - 1) / page * page;
     uint8_t *all = mmap(

@@ -6,6 +6,8 @@ import random
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from socket import SO_SNDBUF, SOL_SOCKET
+from typing import ClassVar
 
 import pytest
 
@@ -16,9 +18,11 @@ from fakes.flux import FakeFlux
 from fakes.spoken import WORDS, spoken
 from voice_ai.codec.formats import PCM16_16K
 from voice_ai.errors import ProviderError, leaves
-from voice_ai.providers.deepgram import flux_stream
+from voice_ai.providers.deepgram import flux_socket, flux_stream, transport
+from voice_ai.providers.deepgram.connection import Connection
 from voice_ai.providers.deepgram.flux import FluxSpeechToText
-from voice_ai.providers.deepgram.flux_stream import OUT_S, WAITS_S, FluxStream
+from voice_ai.providers.deepgram.flux_stream import OUT_S, RING_MS, WAITS_S, FluxStream
+from voice_ai.providers.deepgram.transport import SEND_TIMEOUT_S
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.turn.commands import KeepCaller
 from voice_ai.turn.events import (
@@ -50,6 +54,7 @@ class Call:
     failure: ProviderError | None = None
     failed_s: float = 0.0
     over_s: float = 0.0
+    dialled_s: list[float] = field(default_factory=list)
 
     @property
     def said(self) -> list[str]:
@@ -57,19 +62,30 @@ class Call:
 
     @property
     def gap_s(self) -> float:
-        """The longest time without any event."""
-        times = [0.0, *(at for at, _ in self.events)]
+        """The longest time from an event to the next; silence has none."""
+        times = [at for at, _ in self.events]
         return max(after - before for before, after in zip(times, times[1:], strict=False))
 
     @property
     def n_dialled(self) -> int:
         return len(self.deepgram.requests)
 
+    def note_dials(self) -> None:
+        """Have the time of each handshake noted, whatever becomes of it."""
+        flux, now = self.deepgram.flux, asyncio.get_running_loop().time
+        refuse = flux.refuse
+
+        def noted() -> tuple[int, str] | None:
+            self.dialled_s.append(now())
+            return refuse() if callable(refuse) else refuse
+
+        flux.refuse = noted
+
 
 async def talk(stream: FluxStream, audio: bytes) -> None:
     for start in range(0, len(audio), CHUNK_MS * MS):
         await asyncio.sleep(CHUNK_MS / 1000)
-        await stream.send(audio[start : start + CHUNK_MS * MS])
+        stream.send(audio[start : start + CHUNK_MS * MS])
 
 
 async def listen(stream: FluxStream, call: Call) -> None:
@@ -119,6 +135,7 @@ def call(
         flux.suffer(faults)
         async with FakeDeepgram(flux) as deepgram:
             made = Call(deepgram)
+            made.note_dials()
             with suppress(TimeoutError):
                 async with asyncio.timeout(hang_up_s):
                     made.failure = await failure_of(hold(made, audio))
@@ -172,6 +189,12 @@ def test_no_fault() -> None:
     made = call()
     check_whole(made)
     assert made.n_dialled == 1 and made.gap_s < 0.5
+
+
+def test_a_caller_who_says_nothing_is_no_dead_stream() -> None:
+    made = call([], bytes(10_000 * MS))
+    assert made.n_dialled == 1 and made.failure is None
+    assert made.events == []
 
 
 def test_a_drop_before_any_audio() -> None:
@@ -245,21 +268,114 @@ def test_what_waits_is_sent_a_quarter_faster_than_it_was_spoken() -> None:
 # Open but silent.
 
 
-@pytest.mark.parametrize("fault", [Fault(after_ms=2200), Fault(at="StartOfTurn"), Fault()])
-def test_a_stream_that_falls_silent_is_replaced(
+def unheard_ms(caplog: pytest.LogCaptureFixture) -> str:
+    """What the log says of the one stream that fell silent."""
+    (said,) = [text for it in caplog.records if "open but silent" in (text := it.getMessage())]
+    return said.partition("open but silent: ")[2].partition(" ms of audio")[0]
+
+
+@pytest.mark.parametrize("fault", [Fault(after_ms=2200), Fault(at="StartOfTurn")])
+def test_a_stream_that_falls_silent_in_a_turn_is_replaced(
     fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = call([fault])
     check_whole(made)
     assert made.n_dialled == 2
-    assert 2.0 < made.gap_s < 3.5 and late_s(made) < 3.0
-    (record,) = [record for record in caplog.records if "open but silent" in record.getMessage()]
-    assert "2000 ms of audio" in record.getMessage()
+    told_s = max(at for at, _ in made.events if at < made.dialled_s[1])
+    assert 0.9 < made.dialled_s[1] - told_s < 1.4
+    assert late_s(made) < 2.2
+    assert unheard_ms(caplog) == "1040"
+
+
+@pytest.mark.parametrize(("fault", "told_s"), [(Fault(), 0.0), (Fault(after_ms=6500), 6.48)])
+def test_a_stream_that_falls_silent_between_turns_is_given_longer(
+    fault: Fault, told_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    audio = AUDIO + AUDIO
+    made = call([fault], audio)
+    assert made.failure is None
+    assert made.said == [" ".join(SAID)] * 2
+    check_stream_turns(made)
+    check_ledger(made, audio)
+    assert made.n_dialled == 2
+    assert 1.9 < made.dialled_s[1] - told_s < 2.2
+    assert unheard_ms(caplog) == "2000"
 
 
 def test_silence_before_two_seconds_of_audio_is_nothing() -> None:
     made = call([Fault()], bytes(1920 * MS))
     assert made.n_dialled == 1 and made.failure is None
+
+
+# Open, but it takes nothing.
+
+
+def numbered(n: int) -> bytes:
+    """A message too quiet to be speech, which is told from its neighbours."""
+    return (n % 251).to_bytes(2, "little") * (CHUNK_MS * MS // 2)
+
+
+class Narrow(Connection):
+    """One of which the kernel takes little, and that the test can ask."""
+
+    made: ClassVar[list["Narrow"]] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+        super().connection_made(transport)
+        self.made.append(self)
+
+
+def test_audio_that_is_not_taken_for_a_while_is_kept_and_sent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Narrow, "made", [])
+    monkeypatch.setattr(transport, "Connection", Narrow)
+    monkeypatch.setattr(flux_socket, "STALL_MS", float("inf"))
+    made: list[bytes] = []
+
+    async def main() -> None:
+        async with FakeDeepgram(FakeFlux()) as deepgram, asyncio.TaskGroup() as group:
+            deepgram.flux.keeps_audio = True
+            recogniser = FluxSpeechToText(KEY, deepgram.url, audio=PCM16_16K)
+            async with recogniser.open(CallInfo("CA7")) as stream:
+                group.create_task(listen(stream, Call(deepgram)))
+                await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
+                for _ in range(3):  # each a little less than is too long, together far more
+                    await hold_up(deepgram, stream, made)
+                assert bytes(deepgram.flux.last.audio or b"") == b"".join(made)
+            assert len(deepgram.requests) == 1 and deepgram.violations == []
+
+    clock.run(main(), patience_s=0.001)
+    assert not [it for it in caplog.records if it.name.startswith("voice_ai")]
+
+
+async def hold_up(deepgram: FakeDeepgram, stream: FluxStream, made: list[bytes]) -> None:
+    """Have the service take nothing for a time; afterwards it has all that was made."""
+    connection, peer = Narrow.made[-1], deepgram.flux.last
+
+    def say() -> None:
+        made.append(numbered(len(made)))
+        stream.send(made[-1])
+
+    peer.socket.transport.pause_reading()
+    while connection.is_writable:
+        while connection.is_writable:
+            assert len(made) < 10_000
+            say()
+        for _ in range(20):  # the kernel may still move some of it
+            await asyncio.sleep(0.001)
+    n_untaken = len(made)
+    for _ in range(int((SEND_TIMEOUT_S - 0.1) * 1000 / CHUNK_MS)):
+        say()
+        await asyncio.sleep(CHUNK_MS / 1000)
+    assert not connection.is_writable and peer.n_octets < n_untaken * CHUNK_MS * MS
+    peer.socket.transport.resume_reading()
+    async with asyncio.timeout(5):
+        while not connection.is_writable:
+            await asyncio.sleep(0.001)
+    say()
+    await deepgram.flux.until(lambda: peer.n_octets == len(made) * CHUNK_MS * MS)
 
 
 # Handshakes.
@@ -373,7 +489,7 @@ def test_leaving_while_another_task_still_dials() -> None:
             async with recogniser.open(CallInfo("CA7")) as stream:
                 listening = group.create_task(listen(stream, Call(deepgram)))
                 await asyncio.sleep(0.1)
-                await stream.send(bytes(CHUNK_MS * MS))
+                stream.send(bytes(CHUNK_MS * MS))
             async with asyncio.timeout(OUT_S):
                 await listening
             assert deepgram.n_open == 0
@@ -394,7 +510,7 @@ def test_leaving_a_connection_that_has_gone_unseen() -> None:
     clock.run(main(), patience_s=0.001)
 
 
-def test_sending_after_the_last_try_tells_why() -> None:
+def test_sending_after_the_last_try_is_kept_to_a_limit(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         flux = FakeFlux(hears_spoken=True)
         flux.suffer([Fault(1011), Fault(refuse=401)])
@@ -403,11 +519,11 @@ def test_sending_after_the_last_try_tells_why() -> None:
             async with recogniser.open(CallInfo("CA7")) as stream:
                 with pytest.raises(ProviderError, match="401"):
                     await listen(stream, Call(deepgram))
-                with pytest.raises(ProviderError, match="401") as caught:
-                    await stream.send(bytes(CHUNK_MS * MS))
-                assert not caught.value.retryable
+                await talk(stream, bytes((RING_MS + 2000) * MS))
+            assert len(deepgram.requests) == 2 and deepgram.n_open == 0
 
     clock.run(main(), patience_s=0.001)
+    assert [it.__dict__["lost_ms"] for it in caplog.records if "lost_ms" in it.__dict__] == [2000]
 
 
 # What the log says.

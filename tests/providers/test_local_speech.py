@@ -71,7 +71,7 @@ async def heard(models: LocalModels, audio: bytes, n_turns: int, step: int = 320
 
             async def send() -> None:
                 for at in range(0, len(audio), step):
-                    await stream.send(audio[at : at + step])
+                    stream.send(audio[at : at + step])
 
             group.create_task(send())
             async for event in stream:
@@ -138,12 +138,12 @@ async def test_nothing_opens_before_it_is_loaded():
         made.close()
 
 
-async def test_leaving_ends_the_iteration(models):
+async def test_leaving_ends_the_iteration_and_takes_no_more(models):
     async with models.hearing.open(CALL) as stream:
-        await stream.send(SECOND)
+        stream.send(SECOND)
+    stream.send(SECOND)
     assert [event async for event in stream] == []
-    with pytest.raises(ProviderError, match="closed"):
-        await stream.send(SECOND)
+    assert len(stream._waiting) == len(SECOND)
 
 
 async def test_writing_waits_when_nobody_listens(models):
@@ -163,16 +163,25 @@ async def test_noise_is_a_turn_without_words(models):
     assert await asyncio.to_thread(models.hearing._recogniser.transcribe, buzz) == ""
 
 
-async def test_sending_waits_when_nobody_listens(models):
+async def test_as_much_as_may_wait_is_judged(models):
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         async with models.hearing.open(CALL) as stream:
-            await stream.send(bytes(MAX_WAITING))
-            waiting = group.create_task(stream.send(SECOND))
-            await asyncio.wait([waiting], timeout=0.01)
-            assert not waiting.done()
+            stream.send(bytes(MAX_WAITING))
             listening = group.create_task(anext(aiter(stream), None))
-            await waiting
+            await asyncio.wait([listening], timeout=0.01)
+            assert not listening.done()
         assert await listening is None
+
+
+async def test_who_listens_is_told_that_too_much_waits(models):
+    async with asyncio.timeout(PATIENCE_S), models.hearing.open(CALL) as stream:
+        stream.send(bytes(MAX_WAITING))
+        for _ in range(40):  # the first is one too many, and is all that is kept of them
+            stream.send(SECOND)
+        assert len(stream._waiting) == MAX_WAITING + len(SECOND)
+        with pytest.raises(ProviderError, match="recognition has fallen 30 s behind") as caught:
+            await anext(aiter(stream))
+        assert caught.value.stage == "stt"
 
 
 async def test_an_utterance_of_nothing(models):

@@ -140,6 +140,27 @@ def test_a_hold_that_ran_out_is_renewed_only_if_there_is_a_place(clock):
     assert admission.admit("CA2") and not admission.begin("CA1") and admission.begin("CA2")
 
 
+def test_who_has_a_place_keeps_it_when_no_new_calls_are_taken(clock):
+    draining = []
+    admission = Admission(3, clock=clock, takes_new=lambda: not draining)
+    assert admission.admit("CA1") and admission.admit("CA2") and admission.begin("CA2")
+    draining.append(True)
+    assert not admission.admit("CA3") and not admission.begin("CA3")
+    assert admission.admit("CA1") and admission.begin("CA1") and admission.admit("CA2")
+    clock.now = 61.0
+    admission.release("CA1")
+    assert not admission.admit("CA1")
+
+
+def test_a_hold_that_ran_out_is_a_new_call(clock):
+    draining = []
+    admission = Admission(3, clock=clock, takes_new=lambda: not draining)
+    assert admission.admit("CA1")
+    draining.append(True)
+    clock.now = 60.0
+    assert not admission.begin("CA1")
+
+
 SIDS = st.sampled_from(["CA1", "CA2", "CA3", "CA4"])
 STEPS = st.lists(
     st.tuples(st.sampled_from(["admit", "begin", "release", "wait"]), SIDS), max_size=40

@@ -181,7 +181,7 @@ async def test_a_person_is_talked_to(who: str) -> None:
 
 
 @pytest.mark.parametrize("who", ["machine_end_beep", "machine_end_silence", "machine_end_other"])
-async def test_a_machine_hears_the_voicemail(who: str) -> None:
+async def test_a_machine_without_a_session_hears_the_voicemail_from_twilio(who: str) -> None:
     async with served() as (world, rest):
         call = rest.rings("CA1")
         record = CallRecord(CallInfo("CA1"), started_at=0.0)

@@ -2,6 +2,7 @@ import pytest
 
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K
 from voice_ai.errors import UsageError
+from voice_ai.server.providers import capacity
 from voice_ai.server.settings import Settings, load_settings
 
 SECRET = "hush-7f3a9c"
@@ -168,6 +169,17 @@ def test_eager_end_of_turn_needs_local_history_and_the_lower_threshold(problems)
         "EAGER_EOT_THRESHOLD=0.7 is above EOT_THRESHOLD=0.6",
         "EAGER_EOT_THRESHOLD needs HISTORY=local",
     ]
+    assert problems(EAGER_EOT_THRESHOLD="0.7", HISTORY="local") == [
+        "EAGER_EOT_THRESHOLD=0.7 is above EOT_THRESHOLD=0.6"
+    ]
+    assert problems(EAGER_EOT_THRESHOLD="0.4", HISTORY="conversation") == [
+        "EAGER_EOT_THRESHOLD needs HISTORY=local"
+    ]
+
+
+def test_an_eager_threshold_may_be_that_of_the_end_of_turn(load):
+    both = load(EAGER_EOT_THRESHOLD="0.6", HISTORY="local")
+    assert (both.eager_eot_threshold, both.eot_threshold) == (0.6, 0.6)
 
 
 def test_calls_are_placed_on_purpose_and_with_all_that_they_need(load, problems):
@@ -177,6 +189,70 @@ def test_calls_are_placed_on_purpose_and_with_all_that_they_need(load, problems)
         "OUTBOUND=1 needs TWILIO_ACCOUNT_SID",
         "OUTBOUND=1 needs TWILIO_AUTH_TOKEN",
     ]
+
+
+def test_a_server_is_one_process_with_the_vendors_limits(load):
+    settings = load()
+    assert (settings.workers, settings.reuse_port, settings.max_calls) == (1, False, None)
+    limits = (settings.flux_concurrency, settings.aura_concurrency, settings.llm_concurrency)
+    assert limits == (50, 40, None) and settings.max_cpu_percent == 90
+    assert settings.drain_s == 300 and "lines are busy" in settings.busy_sentence
+    assert settings.busy_redirect_url is None
+
+
+def test_a_port_of_its_own_choice_is_not_shared(load):
+    assert load(REUSE_PORT="1").shares_port and not load(REUSE_PORT="1", PORT="0").shares_port
+
+
+def test_the_command_line_is_above_the_environment(load):
+    load(WORKERS="2")
+    assert load_settings(workers=3).workers == 3
+    with pytest.raises(UsageError, match="WORKERS=0"):
+        load(WORKERS="0")
+
+
+@pytest.mark.parametrize(
+    ("variables", "capacity_is"),
+    [
+        ({}, 8),
+        ({"MAX_CALLS": "3"}, 3),
+        ({"MAX_CALLS": "300"}, 8),
+        ({"DEEPGRAM_API_KEY": SECRET}, 40),
+        ({"DEEPGRAM_API_KEY": SECRET, "AURA_CONCURRENCY": "100"}, 50),
+        ({"DEEPGRAM_API_KEY": SECRET, "STT": "local"}, 8),
+        ({"DEEPGRAM_API_KEY": SECRET, "OPENAI_API_KEY": SECRET, "LLM_CONCURRENCY": "7"}, 7),
+        ({"LLM_CONCURRENCY": "7"}, 8),
+        ({"AURA_CONCURRENCY": "1", "FLUX_CONCURRENCY": "1"}, 8),
+        ({"DEEPGRAM_API_KEY": SECRET, "FLUX_CONCURRENCY": "900", "AURA_CONCURRENCY": "900"}, 900),
+    ],
+)
+def test_the_narrowest_limit_is_the_capacity(variables, capacity_is, load):
+    assert capacity(load(**variables)) == capacity_is
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        (
+            {"BUSY_REDIRECT_URL": "http://127.0.0.1:8000/incoming-call"},
+            "BUSY_REDIRECT_URL is this server's own webhook",
+        ),
+        (
+            {
+                "PUBLIC_URL": "https://phone.example.com",
+                "BUSY_REDIRECT_URL": "https://phone.example.com/incoming-call/?again=1",
+            },
+            "BUSY_REDIRECT_URL is this server's own webhook",
+        ),
+    ],
+)
+def test_what_would_go_round_in_circles_is_refused(variables, line, problems):
+    assert problems(**variables) == [line]
+
+
+def test_a_redirect_may_have_a_query(load):
+    url = "https://other.example.com/incoming-call?from=us"
+    assert load(BUSY_REDIRECT_URL=url).busy_redirect_url == url
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"])

@@ -14,7 +14,7 @@ from voice_ai.server.admission import Admission, Tokens
 from voice_ai.server.front import Front, serve
 from voice_ai.server.http import Headers, Request, Routes
 from voice_ai.server.metrics import Metrics
-from voice_ai.server.webhook import STREAM_PATH, Webhook, local_url
+from voice_ai.server.webhook import STREAM_PATH, Busy, Webhook, local_url
 
 PUBLIC = "https://voice.example.org"
 SECRET = "a" * 32
@@ -33,7 +33,7 @@ class Clock:
 class Door:
     """A webhook with what it is made of."""
 
-    def __init__(self, *, public_url=PUBLIC, secret=SECRET, limit=2):
+    def __init__(self, *, public_url=PUBLIC, secret=SECRET, limit=2, busy=None):
         self.clock = Clock()
         self.metrics = Metrics()
         self.admission = Admission(limit, clock=self.clock)
@@ -43,6 +43,7 @@ class Door:
             public_url=public_url,
             auth_token=SecretStr(secret) if secret else None,
             metrics=self.metrics,
+            busy=busy,
         )
 
     async def call(self, form=CALL, **sid):
@@ -221,6 +222,36 @@ async def test_when_all_lines_are_busy_the_caller_is_told_so_and_it_ends():
     assert door.refused("full") == 1 and len(door.admission) == 1
     door.admission.release("CA1")
     assert (await door.call(CallSid="CA2"))[1][0] == "wss://voice.example.org/ws/twilio"
+
+
+async def test_who_has_no_place_hears_the_operators_sentence():
+    webhook = Door(limit=0, busy=Busy("We are full & sorry.\x00")).webhook
+    answer = await webhook.incoming_call(post(CALL))
+    root = ElementTree.fromstring(answer.body)
+    assert [verb.tag for verb in root] == ["Say", "Hangup"]
+    assert root[0].text == "We are full & sorry." and answer.status == 200
+
+
+async def test_who_has_no_place_is_sent_elsewhere():
+    url = "https://other.example.com/call?a=1&b=2"
+    webhook = Door(limit=0, busy=Busy(redirect_url=url)).webhook
+    root = ElementTree.fromstring((await webhook.incoming_call(post(CALL))).body)
+    assert [verb.tag for verb in root] == ["Redirect"]
+    assert root[0].text == url and root[0].get("method") == "POST"
+
+
+async def test_who_calls_while_it_drains_is_counted_as_such():
+    door = Door(limit=0)
+    door.webhook.draining = True
+    await door.call()
+    assert door.refused("draining") == 1 and not door.webhook.expects_stream
+
+
+async def test_a_call_that_was_connected_has_its_stream_expected():
+    door = Door()
+    assert not door.webhook.expects_stream
+    await door.call()
+    assert door.webhook.expects_stream
 
 
 async def test_a_call_whose_stream_does_not_come_gives_its_place_back():

@@ -26,6 +26,7 @@ from voice_ai.turn.commands import (
     ClearPlayout,
     KeepCaller,
     ResumeReply,
+    SayPhrase,
     StartReply,
     StartTimer,
 )
@@ -33,7 +34,9 @@ from voice_ai.turn.events import (
     CallStarted,
     DigitPressed,
     EagerEndOfTurn,
+    Event,
     PlayoutFinished,
+    ProviderFailed,
     ReplySent,
     ReplyStarted,
     StartOfTurn,
@@ -104,11 +107,17 @@ def test_who_goes_on_and_on_cannot_stop_the_answer_by_it_and_is_answered_again()
     assert machine.phase is Phase.THINKING
 
 
-def test_what_waits_for_an_answer_that_comes_to_nothing_is_answered_itself() -> None:
+@pytest.mark.parametrize(
+    "nothing", [ReplySent(3, 0, 0), ProviderFailed(3, "llm", "gone"), TimerFired(3, "reply")]
+)
+def test_what_waits_for_an_answer_that_comes_to_nothing_is_answered_itself(nothing: Event) -> None:
     machine = after(*SPOKE, WELL, TimerFired(2, "monologue"))
     machine.handle(end(10, "Are you there?"))
-    assert kept(machine, ReplySent(3, 0, 0)) == ["Are you there?"]
+    assert kept(machine, nothing) == ["Are you there?"]
     assert machine.phase is Phase.THINKING
+    # And only once: if that fails, too, we apologise.
+    apology = machine.handle(ProviderFailed(5, "llm", "gone"))
+    assert SayPhrase(6, "apology") in apology
 
 
 def test_a_turn_cut_off_twice() -> None:

@@ -51,7 +51,9 @@ from voice_ai.turn.events import (
     EagerEndOfTurn,
     EndOfTurn,
     Event,
+    GoodbyeAsked,
     HangUpAsked,
+    MachineAnswered,
     PlayoutFinished,
     ProviderFailed,
     ReplyHeld,
@@ -83,6 +85,9 @@ def way(phase: Phase, words: str, *events: Event) -> Way:
     return Way(phase, frozenset(words.split()), events)
 
 
+# What is said into the answer to it waits.
+MONOLOGUE = [*GREETED, Update(5, "Well"), TimerFired(2, "monologue")]
+
 WAYS = [
     way(Phase.IDLE, ""),
     way(Phase.IDLE, "deaf", DEAF),
@@ -107,6 +112,7 @@ WAYS = [
     way(Phase.THINKING, "", *ASKED, StartOfTurn(2), TimerFired(3, "false_start")),
     way(Phase.THINKING, "", CallStarted(), EndOfTurn(1, "Hello?", 900, 1400)),
     way(Phase.THINKING, "", *GREETED, EagerEndOfTurn(1, "So?"), EndOfTurn(1, "So?", 0, 0)),
+    way(Phase.THINKING, "waiting", *MONOLOGUE, EndOfTurn(5, "Well. Hello?", 0, 0)),
     way(Phase.THINKING, "asked", *ASKED, WISH),
     way(Phase.THINKING, "tool", *ASKED, ToolStarted(3)),
     way(Phase.THINKING, "", *ASKED, ToolStarted(3), TimerFired(3, "tool")),
@@ -160,6 +166,7 @@ EVENTS: dict[str, Callable[[int], Event]] = {
     "CallStarted": lambda n: CallStarted(),
     "DigitPressed": lambda n: DigitPressed("5"),
     "CallerGone": lambda n: CallerGone("hung up"),
+    "MachineAnswered": lambda n: MachineAnswered(),
     "StartOfTurn": lambda n: StartOfTurn(9),
     "Update": lambda n: Update(9, "And on"),
     "Update murmur": lambda n: Update(9, "Mm-hmm."),
@@ -181,6 +188,7 @@ EVENTS: dict[str, Callable[[int], Event]] = {
     "HangUpAsked": lambda n: HangUpAsked(n),
     "SpeakAsked": lambda n: SpeakAsked(n),
     "ProviderFailed stt": lambda n: ProviderFailed(0, "stt", "gone"),
+    "GoodbyeAsked": lambda n: GoodbyeAsked("the server stops"),
     "ProviderFailed llm": lambda n: ProviderFailed(n, "llm", "gone"),
     "ProviderFailed tts": lambda n: ProviderFailed(n, "tts", "gone"),
     "TimerFired reply": lambda n: TimerFired(n, "reply"),
@@ -194,7 +202,14 @@ EVENTS: dict[str, Callable[[int], Event]] = {
 }
 
 # Their `turn` is not that of a reply.
-TURNLESS = {"CallStarted", "DigitPressed", "CallerGone", "ProviderFailed stt"}
+TURNLESS = {
+    "CallStarted",
+    "DigitPressed",
+    "MachineAnswered",
+    "GoodbyeAsked",
+    "CallerGone",
+    "ProviderFailed stt",
+}
 PHASES = dict(zip("ILCTSXHE", Phase, strict=True))
 
 
@@ -246,6 +261,8 @@ class Cell:
         """What the caller will have said."""
         event = EVENTS[self.name](0)
         words = event.transcript if isinstance(event, EndOfTurn | EagerEndOfTurn) else ""
+        if "waiting" in self.way.words:
+            return "Hello?"
         if not any(map(str.isalnum, words)):
             words = "And on Sunday?" if "draft" in self.way.words else "Well"
             words = words if "words" in self.way.words else ""
@@ -267,7 +284,7 @@ class Cell:
 
     def written_out(self, letter: str) -> list[Command]:
         match letter:
-            case "G" | "A" | "B" | "P":
+            case "G" | "A" | "B" | "P" | "M":
                 return [SayPhrase(self.new_turn(), PHRASES[letter])]
             case "w":
                 return [self.kept()]
@@ -312,7 +329,13 @@ class Cell:
         raise AssertionError(f"{letter!r} is no letter of the table")
 
 
-PHRASES: dict[str, Phrase] = {"G": "greeting", "A": "apology", "B": "goodbye", "P": "still_there"}
+PHRASES: dict[str, Phrase] = {
+    "G": "greeting",
+    "A": "apology",
+    "B": "goodbye",
+    "P": "still_there",
+    "M": "voicemail",
+}
 OF_OURS: dict[str, Timer] = {"y": "reply", "p": "playout", "f": "false_start", "m": "tool"}
 AFTER_MS: dict[Timer, float] = {
     "reply": 15_000,

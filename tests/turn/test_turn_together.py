@@ -20,7 +20,9 @@ from voice_ai.turn.events import (
     EagerEndOfTurn,
     EndOfTurn,
     Event,
+    GoodbyeAsked,
     HangUpAsked,
+    MachineAnswered,
     PlayoutFinished,
     ProviderFailed,
     ReplyHeld,
@@ -55,6 +57,8 @@ def any_event(pick: Callable[..., int]) -> Event:
         CallStarted,
         lambda: CallerGone("hung up"),
         lambda: DigitPressed("05#*"[pick(4)]),
+        MachineAnswered,
+        lambda: GoodbyeAsked("the server stops"),
         lambda: StartOfTurn(n),
         lambda: Update(n, words),
         lambda: EagerEndOfTurn(n, words),
@@ -108,7 +112,7 @@ def test_a_hundred_thousand_steps(orderly: bool) -> None:
         if world.machine.phase is Phase.ENDED and pick(4) == 0:
             world = World(RULES[pick(len(RULES))], seen)
         if pick(400) == 0:
-            dice.choice([world.hang_up, world.lose_the_recogniser])()
+            dice.choice([world.hang_up, world.lose_the_recogniser, world.meet_a_machine])()
         elif not orderly and pick(4) == 0:
             world.anything(any_event(pick))
         else:

@@ -10,6 +10,7 @@ from voice_ai.turn.events import (
     EndOfTurn,
     Event,
     HangUpAsked,
+    MachineAnswered,
     PlayoutFinished,
     ProviderFailed,
     ReplySent,
@@ -154,6 +155,10 @@ class World(Shell):
 
     def lose_the_recogniser(self) -> None:
         self.tell(ProviderFailed(0, "stt", "gone"))
+
+    def meet_a_machine(self) -> None:
+        self.tell(MachineAnswered())
+        assert self.machine.phase in (Phase.CLOSING, Phase.ENDED)
 
     def hang_up(self) -> None:
         self.tell(CallerGone("hung up"))

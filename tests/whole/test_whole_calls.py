@@ -4,49 +4,22 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import httpx
 import pytest
-from twilio.request_validator import RequestValidator
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from fakes.handset import ask, stream
 from fakes.openai_api import FakeOpenAI, FunctionCall
 from rawhttp import until
-from serving import AUTH_TOKEN, PUBLIC_URL, World, serving
+from serving import AUTH_TOKEN, World, serving
 from voice_ai import Agent, tool
 from voice_ai.errors import PeerError
 from voice_ai.phone import place_call
-from voice_ai.phone.webhook import parse_twiml
 from voice_ai.wire import twilio
-
-STREAM_URL = "wss://phone.example.com/ws/twilio"
-
-
-def sign(url: str, form: dict[str, str] | None = None) -> dict[str, str]:
-    signature = RequestValidator(AUTH_TOKEN).compute_signature(url, form or {})
-    return {"x-twilio-signature": signature}
-
-
-async def ask(world: World, call_sid: str) -> dict[str, str]:
-    """Have the webhook answer a call; return the stream's parameters."""
-    form = {"CallSid": call_sid, "From": "+15550100001", "To": "+15550100002"}
-    headers = sign(f"{PUBLIC_URL}/incoming-call", form)
-    async with httpx.AsyncClient() as http:
-        answer = await http.post(f"{world.app.url}/incoming-call", data=form, headers=headers)
-    stream = parse_twiml(answer.content)
-    assert stream.url == STREAM_URL
-    return stream.parameters
-
-
-@asynccontextmanager
-async def stream(world: World) -> AsyncIterator[ClientConnection]:
-    url = world.app.url.replace("http://", "ws://") + "/ws/twilio"
-    async with connect(url, additional_headers=sign(STREAM_URL), compression=None) as socket:
-        yield socket
 
 
 async def started(world: World, socket: ClientConnection, call_sid: str) -> None:

@@ -8,7 +8,7 @@ import json
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from voice_ai.codec._base64 cimport base64_decoded_size, decode_base64
@@ -27,21 +27,15 @@ cdef extern from "media.h" nogil:
     enum:
         MEDIA_MAX_OCTETS
 
-    ctypedef struct media_fields:
-        const uint8_t* payload
-        Py_ssize_t n_chars
-        int64_t timestamp_ms, chunk, sequence_number
-
     bint media_scan(
         const uint8_t* text, Py_ssize_t n_chars, const uint8_t* quoted_sid, Py_ssize_t n_quoted,
         media_fields* fields,
     )
 
-# BLOCK: samples at 8 kHz that are worked on at a time, within the first-level cache. OWN: payloads
-# of up to 128 ms are decoded on the stack. Twilio's stream ids are 34 characters.
+# BLOCK: samples at 8 kHz that are worked on at a time, within the first-level cache. Stream ids of
+# Twilio's are 34 characters.
 cdef enum:
     BLOCK = 512
-    OWN = 1024
     HZ = 8000
     MOST_SID_CHARS = 256
 
@@ -66,13 +60,6 @@ cdef int check_stream(str stream_sid, object rate_hz) except -1:
     if rate_hz != 8000 and rate_hz != 16000 and rate_hz != 24000:
         raise misuse(f"rate_hz is {rate_hz}; 8000, 16000, 24000 or None are needed")
     return rate_hz
-
-
-cdef struct Payload:
-    media_fields fields
-    uint8_t* ulaw
-    uint8_t* borrowed
-    uint8_t own[OWN]
 
 
 cdef int open_text(object message, Py_buffer* text) except -1:
@@ -126,11 +113,6 @@ cdef class MediaReader:
     Source: https://www.twilio.com/docs/voice/media-streams/websocket-messages
     """
 
-    cdef bytes quoted_sid
-    cdef Fir fir
-    cdef bint decodes
-    cdef readonly int64_t timestamp_ms, chunk, sequence_number
-
     def __cinit__(self, str stream_sid not None, *, rate_hz=16000):
         cdef int hz = check_stream(stream_sid, rate_hz)
         # With its escapes: an id that has any is told by their usual spelling alone.
@@ -144,12 +126,13 @@ cdef class MediaReader:
         if self.fir is not None:
             self.fir.clear()
 
-    cdef Py_ssize_t take(self, const Py_buffer* text, Payload* payload) except -2:
-        """Octets of µ-law in `payload.ulaw`; -1 if the message is not taken."""
+    cdef Py_ssize_t take(
+        self, const uint8_t* text, Py_ssize_t n_chars, Payload* payload,
+    ) except -2:
         cdef Py_ssize_t n_octets
         payload.borrowed = NULL
         if not media_scan(
-            <const uint8_t*>text.buf, text.len,
+            text, n_chars,
             <const uint8_t*>PyBytes_AS_STRING(self.quoted_sid), PyBytes_GET_SIZE(self.quoted_sid),
             &payload.fields,
         ):
@@ -164,23 +147,26 @@ cdef class MediaReader:
                 raise MemoryError
         return decode_base64(payload.fields.payload, payload.fields.n_chars, payload.ulaw)
 
-    cdef Py_ssize_t n_samples(self, Py_ssize_t n_octets) noexcept:
-        return n_octets if self.fir is None else fir_count(&self.fir.state, n_octets)
+    cdef Py_ssize_t n_made(self, Py_ssize_t n_octets) noexcept:
+        n_samples = n_octets if self.fir is None else fir_count(&self.fir.state, n_octets)
+        return n_samples << self.decodes
 
-    cdef void put(self, const Payload* payload, Py_ssize_t n_octets, uint8_t* dst) noexcept:
+    cdef void number(self, const media_fields* fields) noexcept:
+        self.timestamp_ms = fields.timestamp_ms
+        self.chunk = fields.chunk
+        self.sequence_number = fields.sequence_number
+
+    cdef void convert(self, const uint8_t* ulaw, Py_ssize_t n_octets, uint8_t* dst) noexcept:
         cdef uint8_t[2 * BLOCK] pcm16
         cdef Py_ssize_t n, n_made, done = 0
-        self.timestamp_ms = payload.fields.timestamp_ms
-        self.chunk = payload.fields.chunk
-        self.sequence_number = payload.fields.sequence_number
         if not self.decodes:
-            memcpy(dst, payload.ulaw, n_octets)
+            memcpy(dst, ulaw, n_octets)
         elif self.fir is None:
-            decode_ulaw(payload.ulaw, n_octets, dst)
+            decode_ulaw(ulaw, n_octets, dst)
         else:
             while done < n_octets:
                 n = min(BLOCK, n_octets - done)
-                decode_ulaw(payload.ulaw + done, n, pcm16)
+                decode_ulaw(ulaw + done, n, pcm16)
                 n_made = fir_count(&self.fir.state, n)
                 fir_run(&self.fir.state, pcm16, n, dst)
                 dst += 2 * n_made
@@ -204,12 +190,13 @@ cdef class MediaReader:
         cdef Py_ssize_t n_octets
         if not open_text(message, &text):
             return None
-        n_octets = self.take(&text, &payload)
+        n_octets = self.take(<const uint8_t*>text.buf, text.len, &payload)
         try:
             if n_octets < 0:
                 return None
-            made = PyBytes_FromStringAndSize(NULL, self.n_samples(n_octets) << self.decodes)
-            self.put(&payload, n_octets, <uint8_t*>PyBytes_AS_STRING(made))
+            made = PyBytes_FromStringAndSize(NULL, self.n_made(n_octets))
+            self.number(&payload.fields)
+            self.convert(payload.ulaw, n_octets, <uint8_t*>PyBytes_AS_STRING(made))
             return made
         finally:
             PyMem_Free(payload.borrowed)
@@ -235,19 +222,21 @@ cdef class MediaReader:
         """
         cdef Py_buffer text, nothing, b
         cdef Payload payload
-        cdef Py_ssize_t n_octets, n_samples
+        cdef Py_ssize_t n_octets = -1, n_made
         cdef Kind kind = PCM16 if self.decodes else OCTETS
         cdef bint is_ascii = open_text(message, &text)
         open_both(NOTHING, OCTETS, dst, kind, &nothing, &b)
         payload.borrowed = NULL
         try:
-            n_octets = self.take(&text, &payload) if is_ascii else -1
+            if is_ascii:
+                n_octets = self.take(<const uint8_t*>text.buf, text.len, &payload)
             if n_octets < 0:
                 return -1
-            n_samples = self.n_samples(n_octets)
-            check_room(&text, &b, n_samples << self.decodes)
-            self.put(&payload, n_octets, <uint8_t*>b.buf)
-            return n_samples
+            n_made = self.n_made(n_octets)
+            check_room(&text, &b, n_made)
+            self.number(&payload.fields)
+            self.convert(payload.ulaw, n_octets, <uint8_t*>b.buf)
+            return n_made >> self.decodes
         finally:
             PyMem_Free(payload.borrowed)
             close_both(&nothing, &b)

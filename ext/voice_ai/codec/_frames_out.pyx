@@ -235,6 +235,24 @@ cdef class MediaWriter:
         memcpy(self.held, out.ulaw, out.n_ulaw)
         return 0
 
+    cdef object as_frame(self, audio):
+        cdef Py_buffer a
+        cdef Py_ssize_t n_octets, n_text
+        cdef uint8_t* dst
+        open_source(audio, PCM16 if self.ratio else OCTETS, &a)
+        try:
+            n_octets = self.n_octets(a.len >> (self.ratio > 0), False)
+            n_text = self.size(n_octets, False, False)
+            if n_text == 0:
+                self.run(&a, n_octets, False, False, NULL)
+                return NOTHING
+            made = PyBytes_FromStringAndSize(NULL, frame_header_size(n_text) + n_text)
+            dst = put_frame_header(<uint8_t*>PyBytes_AS_STRING(made), n_text)
+            self.run(&a, n_octets, False, False, dst)
+            return made
+        finally:
+            close_source(&a)
+
     cdef object as_new(self, audio, bint is_framed, bint last):
         cdef Py_buffer a
         cdef Py_ssize_t n_octets
@@ -285,6 +303,21 @@ cdef class MediaWriter:
             BufferError: `audio` is not contiguous.
         """
         return self.as_new(audio, False, last)
+
+    def frame(self, audio, /):
+        """Make one message as `message` does, as a websocket frame.
+
+        Args:
+            audio: as for `message`.
+
+        Returns:
+            An unmasked text frame, as a server sends it; nothing where there is no octet to send.
+
+        Raises:
+            UsageError: `audio` ends within a sample; nothing was taken.
+            BufferError: `audio` is not contiguous.
+        """
+        return self.as_frame(audio)
 
     def message_into(self, audio, dst, /, *, bint last=False):
         """Write one message of all this audio into the caller's buffer; otherwise as `message`.

@@ -244,7 +244,7 @@ static inline int media_scan(
 /* The header of an unmasked, whole text frame of at most 65,535 octets, as a server sends it (RFC
    6455 section 5.2). */
 static inline ptrdiff_t frame_header_size(ptrdiff_t n_octets) {
-    return n_octets <= 125 ? 2 : 4;
+    return n_octets <= 125 ? 2 : n_octets <= 65535 ? 4 : 10;
 }
 
 static inline uint8_t *put_frame_header(uint8_t *dst, ptrdiff_t n_octets) {
@@ -253,9 +253,10 @@ static inline uint8_t *put_frame_header(uint8_t *dst, ptrdiff_t n_octets) {
         *dst++ = (uint8_t)n_octets;
         return dst;
     }
-    *dst++ = 126;
-    *dst++ = (uint8_t)(n_octets >> 8);
-    *dst++ = (uint8_t)(n_octets & 0xFF);
+    int n_more = n_octets <= 65535 ? 2 : 8;
+    *dst++ = n_more == 2 ? 126 : 127;
+    for (int i = n_more - 1; i >= 0; i--)
+        *dst++ = (uint8_t)((uint64_t)n_octets >> 8 * i);
     return dst;
 }
 

@@ -1,21 +1,20 @@
 """The line's own clock: audio comes in at the pace of speech, so counting it tells the time."""
 
-from voice_ai.call.line import AudioIn
+from voice_ai.call.line import CallerAudio
 
 
 class LineClock:
-    """Counts the caller's audio; playout is judged by it, so a stalled network stalls it too."""
+    """Reads time off the caller's audio: a stalled network stalls playout's clock with it."""
 
-    def __init__(self) -> None:
-        """Start at the stream's start."""
-        self.timestamp_ms = 0.0
-        self.received_ms = 0.0
+    def __init__(self, audio: CallerAudio) -> None:
+        """Read this call's audio."""
+        self._audio = audio
 
-    def hear(self, frame: AudioIn, n_ms: float) -> None:
-        """Count a frame that lasts `n_ms`."""
-        self.received_ms += n_ms
-        self.timestamp_ms = max(self.timestamp_ms, frame.timestamp_ms + n_ms)
+    @property
+    def timestamp_ms(self) -> float:
+        """Where the stream is, by its own timestamps: the end of the latest frame."""
+        return self._audio.until_ms
 
     def moment(self, position_ms: float, now: float) -> float:
         """Return when the audio at this position came in, in seconds of the clock of `now`."""
-        return now - max(0.0, self.received_ms - position_ms) / 1000
+        return now - max(0.0, self._audio.received_ms - position_ms) / 1000

@@ -1,6 +1,6 @@
 """The far end of a call: audio, marks and digits in; audio, marks and clear out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -32,6 +32,28 @@ class DigitIn:
 LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn
 
 
+class CallerAudio(Protocol):
+    """The caller's audio of one call, in the recogniser's format, in the order in which it came."""
+
+    @property
+    def n_waiting(self) -> int:
+        """Octets that wait to be taken."""
+
+    @property
+    def until_ms(self) -> float:
+        """The end of the latest frame, by the stream's timestamps."""
+
+    @property
+    def received_ms(self) -> float:
+        """How much audio there was, in all."""
+
+    def put(self, data: bytes, timestamp_ms: int, /) -> None:
+        """Append a frame in the line's format; raises UsageError when too much waits."""
+
+    def take(self, n_octets: int, /) -> bytes:
+        """Return the oldest octets, fewer if fewer wait."""
+
+
 class Line(Protocol):
     """A Twilio stream or a browser. One task reads; any task of the call may send."""
 
@@ -39,8 +61,27 @@ class Line(Protocol):
     def format(self) -> AudioFormat:
         """The audio that this line carries, both ways."""
 
+    def tap(
+        self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]
+    ) -> CallerAudio | None:
+        """Take audio past the iterator from now on, if this line can convert it by itself.
+
+        `arrived` is called when some was taken and so many octets wait. AudioIn is then the
+        exception; it is to be put into the same audio.
+        """
+
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Yield what comes until the caller hangs up; raises ProtocolError."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether `write_audio` and `write_mark` may be called: nothing waits to be sent."""
+
+    def write_audio(self, data: bytes) -> None:
+        """Send audio at once."""
+
+    def write_mark(self, name: str) -> None:
+        """Send a mark at once."""
 
     async def send_audio(self, data: bytes) -> None:
         """Queue audio for playing; raises PeerError if the far end does not take it in time."""

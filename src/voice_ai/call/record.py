@@ -1,11 +1,13 @@
 """What is kept of a call: who said what, what was heard of it, how long each turn took."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from voice_ai.call.latency import Latency
 from voice_ai.errors import Stage
 from voice_ai.providers.protocols import CallInfo
+from voice_ai.turn.events import Event
 
 
 @dataclass(slots=True)
@@ -34,6 +36,9 @@ class CallRecord:
     """One call from its start message on, at `started_at` seconds since the epoch.
 
     `answered_by` is what Twilio took for a machine; empty for people and for calls that came in.
+    `voicemail` is what such a machine was told of the agent's message.
+    `late_tools` are results that came after the call, which nobody heard of any more.
+    While the call is under way, `tell` takes what its carrier learns of it.
     """
 
     call: CallInfo
@@ -45,6 +50,9 @@ class CallRecord:
     ended: bool = False
     reason: str = ""
     answered_by: str = ""
+    voicemail: str = ""
+    late_tools: list[dict[str, str]] = field(default_factory=list)
+    tell: Callable[[Event], None] | None = field(default=None, repr=False)
 
     def turn(self, number: int) -> TurnRecord | None:
         """Return the record which the reply of this number belongs to."""
@@ -65,4 +73,6 @@ class CallRecord:
             "ended": self.ended,
             "reason": self.reason,
             "answered_by": self.answered_by,
+            "voicemail": self.voicemail,
+            "late_tools": self.late_tools,
         }

@@ -60,6 +60,7 @@ class Reply:
         self._history = history
         self._built_in = built_in
         self._failure: ProviderError | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def run(
         self, dialogue: Dialogue, voice: Voice, run_tools: RunTools, sentences: SentenceStream
@@ -75,6 +76,7 @@ class Reply:
         Raises:
             ProviderError: the model failed; ExceptionGroup of it: the voice did.
         """
+        self._task = asyncio.current_task()
         async with voice.utter() as utterance, asyncio.TaskGroup() as group:
             deltas = self._deltas(dialogue, run_tools)
             group.create_task(self._write(deltas, sentences, utterance))
@@ -143,11 +145,22 @@ class Reply:
         return bool((self.wishes.hang_up or self.wishes.transfer) and self.text.strip())
 
     async def _play(self, utterance: Utterance) -> None:
+        utterance.offer(self._take)
         async for event in utterance:
             match event:
                 case Audio(data):
-                    if self.first_audio is None:
-                        self.first_audio = asyncio.get_running_loop().time()
+                    self._note_audio()
                     await self._speaker.say(data)
                 case SpokenTo(n_chars):
                     self._playout.spoken_to(self.turn, n_chars)
+
+    def _take(self, audio: bytes) -> bool:
+        """Say audio in the read that brought it, unless this reply has been cancelled."""
+        if self._task is None or self._task.cancelling():
+            return False
+        self._note_audio()
+        return self._speaker.offer(audio)
+
+    def _note_audio(self) -> None:
+        if self.first_audio is None:
+            self.first_audio = asyncio.get_running_loop().time()

@@ -75,6 +75,8 @@ class Responder:
         self._speaking: Speaker | None = None
         self._replying: Reply | None = None
         self._n_filled = 0
+        self._voicemail = 0  # the turn of the message left on a machine
+        record.tell = tell
         self._switchboard = Switchboard(record, services.control, self._keep_tool, tell)
 
     async def run(self) -> None:
@@ -104,6 +106,8 @@ class Responder:
         record = self._claim(turn) if phrase == "apology" else None
         if record:
             record.reply = spoken.text
+        if phrase == "voicemail":
+            self._voicemail = turn
         speaker = self._speaker(turn)
         self.playout.text(turn, spoken.text)
 
@@ -212,6 +216,8 @@ class Responder:
         record = self._record.turn(turn)
         if record:
             record.heard = heard.text.strip()
+        elif turn == self._voicemail:
+            self._record.voicemail = heard.text.strip()
         elif not self._record.turns:
             self._record.greeting = heard.text.strip()
         if self._open.done() and self._open.exception() is None:
@@ -267,7 +273,12 @@ class Responder:
         self._tell(ReplyStarted(turn))
 
     def _run_tools(self, turn: int, group: asyncio.TaskGroup) -> RunTools:
-        runs = ToolRuns(self._services.tools, group, partial(self._keep_tool, turn))
+        runs = ToolRuns(
+            self._services.tools,
+            group,
+            self._services.late or group,
+            partial(self._keep_tool, turn),
+        )
 
         async def run(requests: Sequence[ToolRequested]) -> None:
             self._tell(ToolStarted(turn))
@@ -278,6 +289,10 @@ class Responder:
 
     def _keep_tool(self, turn: int, request: ToolRequested, output: str) -> None:
         """A call and its answer enter the history together: neither stands alone."""
+        if self._record.ended:
+            self._record.late_tools.append({"tool": request.name, "output": output})
+            logger.info("call %s: tool %s ended after it", self._record.call.call_sid, request.name)
+            return
         self.history.tool_called(turn, request.call_id, request.name, request.arguments)
         self.history.tool_answered(turn, request.call_id, output)
 

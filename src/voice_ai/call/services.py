@@ -1,5 +1,6 @@
 """What a call is given: its providers, its agent, and the phrases that were made before it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,8 @@ class Services:
     """Shared by all calls of a server; `phrases` need no provider any more.
 
     `rules` are the turn machine's; `resampler` is the codec's engine, where a provider's rate is
-    not the line's; `control` is what puts callers through.
+    not the line's; `control` is what puts callers through. In `late`, which
+    lasts longer than any call, tools finish; without it they end with their call.
     """
 
     agent: Agent
@@ -48,6 +50,7 @@ class Services:
     rules: Rules = Rules()
     resampler: Engine = "fir"
     control: CallControl | None = None
+    late: asyncio.TaskGroup | None = None
 
     def transcoder(self, source: AudioFormat, target: AudioFormat) -> Transcoder:
         """Make the way of one stream of audio from a format into another."""
@@ -69,6 +72,8 @@ async def make_sounds(
             "goodbye": await _spoken(agent.goodbye, voice),
             "still_there": await _spoken(agent.still_there, voice),
         }
+        if agent.voicemail:
+            phrases["voicemail"] = await _spoken(agent.voicemail, voice)
         # Only a tool is excused for.
         moments = agent.moments if agent.tools else ()
         fillers: dict[Filler, list[Spoken]] = {

@@ -1,24 +1,24 @@
 """One call: bytes to events, events to commands, commands to awaits; the machine decides.
 
 The tasks of a call, all of one group:
-- `_receive`  the line's events: audio to the backlog, marks to the ledger, the end to the machine;
-- `_hear`     the recogniser, open for the whole call: backlog in, speech events out;
+- `_receive`  the line's events: marks to the ledger, keys and the end to the machine;
+- `_hear`     the recogniser, open for the whole call: the backlog poured in, speech events out;
 - the responder's `run`, which keeps the dialogue and the voice open, and one reply at a time;
 - `_decide`   the machine's loop, whose end is the call's.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from voice_ai.call.backlog import Backlog
+from voice_ai.call.backlog import Backlog, ConvertedAudio
 from voice_ai.call.clock import LineClock
 from voice_ai.call.latency import Latency
-from voice_ai.call.line import AudioIn, DigitIn, Line, MarkIn
+from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, Line, MarkIn
 from voice_ai.call.record import CallRecord, TurnRecord
 from voice_ai.call.responder import Responder
 from voice_ai.call.services import Services
-from voice_ai.errors import PeerError, ProviderError, leaves
-from voice_ai.providers.protocols import SpeechStream
+from voice_ai.errors import PeerError, ProviderError
 from voice_ai.turn import commands as do
 from voice_ai.turn import events as on
 from voice_ai.turn.machine import TurnMachine
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 # Events waiting for the machine, which takes microseconds for each of about ten a second. Full
 # means that the line takes no `clear`; what overflows then raises and ends this call.
 EVENTS = 256
-# Seconds for one message to the recogniser; well before the backlog is full.
-SEND_TIMEOUT_S = 5.0
 
 
 class VoiceSession:
@@ -42,8 +40,8 @@ class VoiceSession:
         self._services = services
         self._record = record
         self._machine = TurnMachine(services.rules)
-        self._clock = LineClock()
-        self._backlog = Backlog(services.transcoder(line.format, services.stt.input_format))
+        self._backlog = Backlog(self._tap, services.stt.input_format)
+        self._clock = LineClock(self._backlog.audio)
         self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
         self._responder = Responder(line, services, record, self._clock, self._events.put_nowait)
         self._loop = asyncio.get_running_loop()
@@ -72,7 +70,18 @@ class VoiceSession:
         if self._fault:
             raise self._fault
 
+    def say_goodbye(self, reason: str) -> None:
+        """End the call with its agent's last words."""
+        self._events.put_nowait(on.GoodbyeAsked(reason))
+
     # Bytes to events.
+
+    def _tap(self, n_octets: int, arrived: Callable[[], None]) -> CallerAudio:
+        """Have the line convert its audio by itself, past `_receive`, if it can."""
+        services, line = self._services, self._line
+        target = services.stt.input_format
+        audio = line.tap(target, n_octets, arrived) if services.resampler == "fir" else None
+        return audio or ConvertedAudio(services.transcoder(line.format, target))
 
     async def _receive(self) -> None:
         self._events.put_nowait(on.CallStarted())
@@ -80,9 +89,8 @@ class VoiceSession:
         try:
             async for event in self._line:
                 match event:
-                    case AudioIn(data):
-                        self._clock.hear(event, self._line.format.duration_ms(len(data)))
-                        self._backlog.put(data)
+                    case AudioIn():
+                        self._backlog.put(event)
                     case MarkIn(name):
                         turn = self._responder.playout.echoed(name)
                         if turn is not None:
@@ -96,31 +104,16 @@ class VoiceSession:
 
     async def _hear(self) -> None:
         try:
-            async with (
-                self._services.stt.open(self._record.call) as stream,
-                asyncio.TaskGroup() as group,
-            ):
-                group.create_task(self._feed(stream))
-                group.create_task(self._listen(stream))
-        except* ProviderError as failures:
-            reason = "; ".join(str(failure) for failure in leaves(failures))
+            async with self._services.stt.open(self._record.call) as stream:
+                with self._backlog.poured_into(stream.send):
+                    async for event in stream:
+                        await self._events.put(event)
+            raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
+        except ProviderError as failure:
+            reason = str(failure)
             logger.warning("call %s: stt failed: %s", self._record.call.call_sid, reason)
             self._record.failures.append("stt")
             await self._events.put(on.ProviderFailed(0, "stt", reason))
-
-    async def _feed(self, stream: SpeechStream) -> None:
-        while True:
-            audio = await self._backlog.take()
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await stream.send(audio)
-            except TimeoutError:
-                raise ProviderError("stt", f"took no audio for {SEND_TIMEOUT_S:g} s") from None
-
-    async def _listen(self, stream: SpeechStream) -> None:
-        async for event in stream:
-            await self._events.put(event)
-        raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
 
     def _measure(self, event: on.EndOfTurn) -> Latency:
         now = self._loop.time()

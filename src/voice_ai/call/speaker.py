@@ -1,7 +1,7 @@
 """One turn of ours on its way to the caller: the voice in the line's format, with marks between."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voice_ai.call.clock import LineClock
 from voice_ai.call.line import Line
@@ -39,15 +39,31 @@ class Speaker:
         self._playout = playout
         self._started = started
         self._transcoder = transcoder
-        self._piece = MARK_EVERY_MS * line.format.n_octets_per_ms
+        self._per_ms = line.format.n_octets_per_ms
+        self._piece = MARK_EVERY_MS * self._per_ms
         self._sent = bytearray()
         self._whole = True
+        self._is_saying = False
         self._free = asyncio.Event()
         self._free.set()
 
     async def say(self, audio: bytes) -> None:
         """Put this stretch of the voice on the line, with a mark wherever the ledger wants one."""
         await self._say(self._transcoder.convert(audio))
+
+    def offer(self, audio: bytes) -> bool:
+        """Say this at once, if nothing is in its way; else do nothing and return False."""
+        if self._is_saying or not self._free.is_set() or not self._line.is_free:
+            return False
+        begins = not self.n_ms
+        for piece in self._pieces(self._transcoder.convert(audio)):
+            mark = self._keep(piece)
+            self._line.write_audio(piece)
+            if mark is not None:
+                self._line.write_mark(mark)
+        if begins and self.n_ms:
+            self._started()
+        return True
 
     async def fill(self, audio: bytes) -> None:
         """Put audio in the line's format before the turn's own, of which it is no part."""
@@ -85,7 +101,7 @@ class Speaker:
 
     async def resume(self, position_ms: float) -> None:
         """Send again what was sent from this position on, and go on."""
-        n_octets = int(position_ms) * self._line.format.n_octets_per_ms
+        n_octets = int(position_ms) * self._per_ms
         for start in range(n_octets, len(self._sent), self._piece):
             await self._put(bytes(self._sent[start : start + self._piece]))
         if self.finished:
@@ -93,20 +109,36 @@ class Speaker:
         self._free.set()
 
     async def _say(self, data: bytes) -> None:
-        for start in range(0, len(data), self._piece):
-            piece = data[start : start + self._piece]
-            await self.free()
-            # The books first: a hold that comes while the line takes its time finds them right.
-            begins = not self.n_ms
-            self._sent += piece
-            self.n_ms += self._line.format.duration_ms(len(piece))
-            await self._put(piece)
-            if begins:
-                self._started()
+        self._is_saying = True
+        try:
+            for piece in self._pieces(data):
+                await self.free()
+                begins = not self.n_ms
+                await self._send(piece, self._keep(piece))
+                if begins:
+                    self._started()
+        finally:
+            self._is_saying = False
+
+    def _pieces(self, data: bytes) -> Sequence[bytes]:
+        if len(data) <= self._piece:
+            return (data,) if data else ()
+        return [data[at : at + self._piece] for at in range(0, len(data), self._piece)]
+
+    def _keep(self, piece: bytes) -> str | None:
+        """Keep the books, before it is sent: a hold that comes meanwhile finds them right."""
+        self._sent += piece
+        self.n_ms += len(piece) / self._per_ms
+        return self._enter(piece)
+
+    def _enter(self, piece: bytes) -> str | None:
+        n_ms = len(piece) / self._per_ms
+        return self._playout.sent(self.turn, n_ms, self._clock.timestamp_ms)
 
     async def _put(self, piece: bytes) -> None:
-        duration_ms = self._line.format.duration_ms(len(piece))
-        mark = self._playout.sent(self.turn, duration_ms, self._clock.timestamp_ms)
+        await self._send(piece, self._enter(piece))
+
+    async def _send(self, piece: bytes, mark: str | None) -> None:
         await self._line.send_audio(piece)
         if mark is not None:
             await self._line.send_mark(mark)

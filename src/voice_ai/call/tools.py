@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from voice_ai.agent import OnBargeIn, Tool
+from voice_ai.agent import TOOL_TIMEOUT_S, OnBargeIn, Tool
 from voice_ai.call.built_in import NAMES, BuiltIn
 from voice_ai.call.signature import Signature
 from voice_ai.call.threads import in_thread
@@ -28,6 +28,8 @@ FAILED = "The tool failed."
 NO_VALUE = "Done."
 STOPPED = "The caller spoke, so the tool was stopped before it gave a result."
 STILL_RUNNING = "The caller spoke while the tool ran. It goes on; its result will follow."
+# Seconds that a tool which is to finish has after its call; a tool's own time is over before.
+AFTER_CALL_S = TOOL_TIMEOUT_S
 # A late result is a call of its own: the service takes one output for each.
 LATE = "_late"
 
@@ -87,15 +89,22 @@ class ToolRuns:
 
     Args:
         box: the agent's tools.
-        group: as long as the call; what finishes after a barge-in runs in it.
+        group: as long as the call.
+        late: longer than the call; what is to finish runs in it, so that a hang-up waits for no
+            tool and stops none. It has AFTER_CALL_S then.
         keep: writes a call and its answer into the call's history.
     """
 
     def __init__(
-        self, box: ToolBox, group: asyncio.TaskGroup, keep: Callable[[ToolRequested, str], None]
+        self,
+        box: ToolBox,
+        group: asyncio.TaskGroup,
+        late: asyncio.TaskGroup,
+        keep: Callable[[ToolRequested, str], None],
     ) -> None:
         self._box = box
         self._group = group
+        self._late = late
         self._keep = keep
 
     async def run(self, requests: Sequence[ToolRequested]) -> None:
@@ -104,13 +113,20 @@ class ToolRuns:
         When cancelled, a tool is stopped or finishes, as it was declared. Every call has its answer
         in either case; a result that comes later is kept as another call of the same tool.
         """
-        tasks = [self._group.create_task(self._box.run(request)) for request in requests]
+        tasks = [self._start(request) for request in requests]
         try:
             if tasks:
                 await asyncio.wait(tasks)
         finally:
             for request, task in zip(requests, tasks, strict=True):
                 self._leave(request, task)
+
+    def _start(self, request: ToolRequested) -> asyncio.Task[str]:
+        if self._box.on_barge_in(request.name) != "finish":
+            return self._group.create_task(self._box.run(request))
+        task = self._late.create_task(self._box.run(request))
+        self._group.create_task(_bound(request.name, task))
+        return task
 
     def _leave(self, request: ToolRequested, task: asyncio.Task[str]) -> None:
         if task.done():
@@ -125,6 +141,21 @@ class ToolRuns:
     def _keep_late(self, request: ToolRequested, task: asyncio.Task[str]) -> None:
         if not task.cancelled():
             self._keep(replace(request, call_id=request.call_id + LATE), task.result())
+
+
+async def _bound(name: str, task: asyncio.Task[str]) -> None:
+    """Be cancelled with the call: what still runs then is given a time."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        timer = asyncio.get_running_loop().call_later(AFTER_CALL_S, _stop, name, task)
+        task.add_done_callback(lambda _: timer.cancel())
+        raise
+
+
+def _stop(name: str, task: asyncio.Task[str]) -> None:
+    logger.warning("tool %s was stopped %g s after its call", name, AFTER_CALL_S)
+    task.cancel()
 
 
 async def _call(made: Tool, arguments: dict[str, Any]) -> Any:

@@ -7,12 +7,14 @@ slow twin here.
 try:
     from voice_ai.codec import (
         _base64,
+        _binary_tap,  # noqa: F401
         _door,  # noqa: F401 (to see that it is there)
         _fir,
         _frames_in,  # noqa: F401
         _frames_out,  # noqa: F401
         _g711,
         _soxr,  # noqa: F401
+        _tap,  # noqa: F401
     )
 except ImportError as missing:
     raise ImportError(
@@ -21,7 +23,7 @@ except ImportError as missing:
     ) from missing
 
 from voice_ai.codec.formats import AudioFormat
-from voice_ai.codec.frames import MediaReader, MediaWriter
+from voice_ai.codec.frames import MediaReader, MediaTap, MediaWriter
 from voice_ai.codec.g711 import (
     alaw_decode,
     alaw_decode_into,
@@ -39,6 +41,7 @@ from voice_ai.codec.transcode import Transcoder, mulaw_to_pcm_16k, pcm_16k_to_mu
 __all__ = [
     "AudioFormat",
     "MediaReader",
+    "MediaTap",
     "MediaWriter",
     "ResampleStream",
     "Transcoder",

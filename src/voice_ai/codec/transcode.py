@@ -74,7 +74,7 @@ class Transcoder:
         UsageError: this pair is not supported.
     """
 
-    __slots__ = ("_half_sample", "_stream", "source", "target")
+    __slots__ = ("_decodes", "_encodes", "_half_sample", "_passes", "_stream", "source", "target")
 
     def __init__(self, source: AudioFormat, target: AudioFormat, engine: Engine = "fir") -> None:
         if source != target and not (source in _KNOWN and target in _KNOWN):
@@ -82,6 +82,9 @@ class Transcoder:
             raise UsageError(f"cannot turn {source} into {target}; known are {known}")
         self.source = source
         self.target = target
+        self._passes = source == target
+        self._decodes = source.encoding == "mulaw"
+        self._encodes = target.encoding == "mulaw"
         self._stream = None
         if source.rate_hz != target.rate_hz:
             self._stream = _live_stream(source.rate_hz, target.rate_hz, engine)
@@ -98,15 +101,15 @@ class Transcoder:
             UsageError: the last chunk ends within a sample, or, where the rates differ, it was not
                 the last.
         """
-        if self.source == self.target:
+        if self._passes:
             return data
-        if self.source.encoding == "mulaw":
+        if self._decodes:
             pcm = ulaw_decode(data)
         else:
             pcm = self._whole_samples(data, last)
         if self._stream is not None:
             pcm = self._stream.resample_chunk(pcm, last)
-        return ulaw_encode(pcm) if self.target.encoding == "mulaw" else pcm
+        return ulaw_encode(pcm) if self._encodes else pcm
 
     def clear(self) -> None:
         """Forget the stream: the next chunk begins a new one."""

@@ -4,7 +4,7 @@ Each `open` is entered once a call and left with it: a stream that is not entere
 failures surface as `ProviderError` with the stage in it; adapters bound every wait on their peer.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -28,10 +28,14 @@ class CallInfo:
 
 
 class SpeechStream(Protocol):
-    """One call's audio in, its turns out. Sending and iterating are done by two tasks."""
+    """One call's audio in, its turns out."""
 
-    async def send(self, audio: bytes) -> None:
-        """Give the recogniser a stretch of audio in its `input_format`, never empty."""
+    def send(self, audio: bytes) -> None:
+        """Give the recogniser a stretch of audio in its `input_format`, never empty.
+
+        Nothing is waited for: what cannot be sent yet is kept, so much and no more. Raises nothing:
+        who iterates is told of a failure.
+        """
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """Yield what is heard; an end that we did not ask for raises ProviderError."""
@@ -137,6 +141,13 @@ class Utterance(Protocol):
 
     async def finish(self) -> None:
         """Say that no more text comes; the iterator ends when all of it has been spoken."""
+
+    def offer(self, take: Callable[[bytes], bool]) -> None:
+        """Give audio to `take` from now on, in the very read that brings it, if it will have it.
+
+        What it declines is iterated, as is all that comes before that has been. A voice that has no
+        such moment iterates everything.
+        """
 
     def __aiter__(self) -> AsyncIterator[VoiceEvent]:
         """Yield the voice as it is made; raises ProviderError when it cannot be had."""

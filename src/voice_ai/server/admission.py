@@ -7,7 +7,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 # DESIGN section 3. Twilio opens the stream within a second or two of the TwiML.
 HOLD_S: Final = 60.0
@@ -17,6 +17,31 @@ MAX_TOKENS: Final = 10_000
 TOKEN_OCTETS: Final = 32
 
 Clock = Callable[[], float]
+
+
+class TokenStore(Protocol):
+    """Tokens, or what several processes have in their stead (shared.py)."""
+
+    def issue(self, call_sid: str) -> str:
+        """Make a token for this call."""
+
+    def redeem(self, token: str, call_sid: str) -> bool:
+        """Return whether this is the call's token, and use it up."""
+
+
+class Places(Protocol):
+    """Admission, or what several processes have in its stead (shared.py)."""
+
+    limit: int
+
+    def admit(self, call_sid: str) -> bool:
+        """Hold a place for a call; False if there is none."""
+
+    def begin(self, call_sid: str) -> bool:
+        """Make a call's place last until `release`."""
+
+    def release(self, call_sid: str) -> None:
+        """Give the place back."""
 
 
 class Tokens:
@@ -67,12 +92,22 @@ class Admission:
 
     The webhook takes one by `admit`; it is held for `hold_s`, and given back if no stream comes.
     The stream makes it last by `begin` and ends with `release`.
+
+    Args:
+        limit: how many there are; may be changed.
+        takes_new: asked before a place is given to a call that has none.
     """
 
     def __init__(
-        self, limit: int, *, clock: Clock = time.monotonic, hold_s: float = HOLD_S
+        self,
+        limit: int,
+        *,
+        takes_new: Callable[[], bool] = lambda: True,
+        clock: Clock = time.monotonic,
+        hold_s: float = HOLD_S,
     ) -> None:
         self.limit = limit
+        self._takes_new = takes_new
         self._clock = clock
         self._hold_s = hold_s
         self._held: dict[str, float] = {}  # until when; oldest first
@@ -97,8 +132,9 @@ class Admission:
         """Hold a place for a call; False if there is none. A call that has one keeps it."""
         if call_sid in self._begun:
             return True
-        self._held.pop(call_sid, None)
-        if self.full:
+        self._forget_expired()
+        is_new = self._held.pop(call_sid, None) is None
+        if self.full or (is_new and not self._takes_new()):
             return False
         self._held[call_sid] = self._clock() + self._hold_s
         return True

@@ -2,31 +2,31 @@
 
 import asyncio
 import importlib
-import importlib.metadata
 import logging
-import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
-
-import uvloop
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
 from voice_ai.agent import Agent
 from voice_ai.call.services import Services
 from voice_ai.errors import ProviderError
-from voice_ai.server.admission import Admission, Tokens
-from voice_ai.server.agents import load_agent
+from voice_ai.server.admission import Admission, Places, Tokens, TokenStore
 from voice_ai.server.browser import check_browser
 from voice_ai.server.calls import Calls
+from voice_ai.server.cpu import CpuMeter
 from voice_ai.server.front import Front
 from voice_ai.server.front import serve as listen
 from voice_ai.server.http import Routes
+from voice_ai.server.lag import LagMeter
+from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.pages import Face, Pages
 from voice_ai.server.providers import capacity, describe, open_services
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.settings import Settings
-from voice_ai.server.webhook import STREAM_PATH, Webhook, local_url
+from voice_ai.server.shared import Shared, SharedAdmission, SharedTokens
+from voice_ai.server.siblings import Siblings
+from voice_ai.server.webhook import STREAM_PATH, Busy, Webhook, local_url
 
 if TYPE_CHECKING:
     from voice_ai.server.carrier import Carrier
@@ -39,6 +39,10 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = (1.0, 2.0, 5.0, 15.0)
 # Seconds that a webhook waits for a server that is still loading; Twilio itself waits 15.
 WEBHOOK_PATIENCE_S = 8.0
+# Seconds that calls have for their goodbye, after which they are closed.
+GOODBYE_S: Final = 15.0
+# How often a server that drains looks whether its calls are over: nobody waits for its end.
+DRAIN_POLL_S: Final = 0.1
 
 
 class App:
@@ -51,18 +55,30 @@ class App:
         self._agent = agent
         self._providers = describe(settings, agent)
         self._readiness: Readiness[Services] = Readiness()
-        self._admission = Admission(0)  # until there is something to serve a call with
         self._metrics = Metrics()
+        self._cpu = CpuMeter(settings.max_cpu_percent)
+        self._shared = Shared(settings.port) if settings.shares_port else None
+        self._siblings = Siblings(self._shared)
+        # No places until there is something to serve a call with.
+        self._admission: Places = Admission(0, takes_new=self._takes_new)
+        tokens: TokenStore = Tokens()
+        if self._shared:
+            self._admission = SharedAdmission(self._shared, 0, takes_new=self._takes_new)
+            tokens = SharedTokens(self._shared)
         self._webhook = Webhook(
-            Tokens(),
+            tokens,
             self._admission,
             public_url=settings.public_url,
             auth_token=settings.twilio_auth_token,
             metrics=self._metrics,
             until_ready=lambda: self._readiness.get(WEBHOOK_PATIENCE_S),
+            busy=Busy(settings.busy_sentence, settings.busy_redirect_url),
         )
         self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics)
         self._carrier: Carrier | None = None
+        self._listening = True
+        self._pages: Pages
+        self._bound: listen
 
     @property
     def face(self) -> Face:
@@ -74,6 +90,8 @@ class App:
     async def listen(self) -> AsyncIterator[None]:
         """Listen on the port of the settings; calls find all lines busy until `load` is through.
 
+        A port that is shared with other processes is listened on only then.
+
         Raises:
             UsageError: the port cannot be listened on.
         """
@@ -81,23 +99,31 @@ class App:
         incoming_call = self._webhook.incoming_call
         routes.add("/incoming-call", GET=incoming_call, POST=incoming_call)
         routes.add_websocket(
-            STREAM_PATH, self._calls.serve_twilio, check=self._webhook.check_stream
+            STREAM_PATH,
+            self._calls.serve_twilio,
+            check=self._webhook.check_stream,
+            connection=MediaConnection,
         )
         routes.add_websocket(BROWSER_PATH, self._calls.serve_browser, check=check_browser)
-        async with listen(Front(routes), self._settings.host, self._settings.port) as bound:
-            self.url = local_url(bound.host, bound.port)
-            self._webhook.bind(bound.host, bound.port)
-            async with self._open_carrier() as self._carrier:
+        settings = self._settings
+        self._bound = listen(
+            Front(routes), settings.host, settings.port, reuse_port=settings.shares_port
+        )
+        with self._shared or nullcontext():
+            async with self._bound, self._open_carrier() as self._carrier:
+                self.url = local_url(self._bound.host, self._bound.port)
+                self._webhook.bind(self._bound.host, self._bound.port)
                 self._add_pages(routes)
-                try:
-                    yield
-                finally:  # before the front closes: a call that it ends then knows why
-                    self._stop()
+                async with self._siblings.answering(self._answer):
+                    try:
+                        yield
+                    finally:  # before the front closes: a call that it ends then knows why
+                        self._stop()
 
     def _add_pages(self, routes: Routes) -> None:
-        pages = Pages(self.face, self._calls, self._readiness, self._metrics)
+        self._pages = Pages(self.face, self._calls, self._readiness, self._metrics, self._siblings)
         outbound = self._carrier.outbound if self._carrier else None
-        pages.add_to(routes, outbound.place if outbound else None)
+        self._pages.add_to(routes, outbound.place if outbound else None)
         if self._carrier:
             self._carrier.add_to(routes)
 
@@ -110,7 +136,7 @@ class App:
             return
         module = await asyncio.to_thread(importlib.import_module, "voice_ai.server.carrier")
         async with module.open_carrier(
-            settings, self._agent, self._webhook, self._admission, self._calls
+            settings, self._agent, self._webhook, self._admission, self._calls, self._siblings
         ) as carrier:
             yield carrier
 
@@ -137,50 +163,70 @@ class App:
                 logger.warning("%s; next try in %g s", self._readiness.waiting_for, wait_s)
             attempt += 1
             await asyncio.sleep(wait_s)
+        stack.enter_context(self._cpu)
+        stack.enter_context(LagMeter(self._metrics.loop_lag))
         self._readiness.set(services)
         self._admission.limit = capacity(self._settings)
+        if self._shared:
+            await self._bound.start()
+            self._shared.take_calls(True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls are taken."""
+        return self._readiness.ready
+
+    async def drain(self) -> None:
+        """Take no new calls; return when those under way are over, or have had their goodbye."""
+        self._readiness.leave("draining")
+        self._webhook.draining = True
+        if self._shared:
+            self._shared.take_calls(False)
+        if not await self._idle_within(self._settings.drain_s):
+            self._calls.say_goodbye("the server stops")
+            await self._idle_within(GOODBYE_S)
+
+    async def _idle_within(self, limit_s: float) -> bool:
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._until_idle()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _until_idle(self) -> None:
+        """Wait for the calls, and for those that were connected a moment ago to become calls."""
+        while True:
+            if self._shared and self._listening and self._shared.others_take_calls():
+                self._listening = False
+                await self._bound.leave()
+            if not (self._calls.n_open or self._webhook.expects_stream or self._bound.n_unanswered):
+                return
+            await asyncio.sleep(DRAIN_POLL_S)
+
+    def _takes_new(self) -> bool:
+        """Whether a call that has no place may get one.
+
+        Once we drain, the webhook may still be asked over a connection that was there before; the
+        stream of its call then comes to another process, if there is one.
+        """
+        if self._webhook.draining:
+            return self._shared is not None and self._shared.others_take_calls()
+        return not self._cpu.over
+
+    def _answer(self, question: dict[str, Any]) -> Any:
+        """Answer another process of this port what only we know of our calls."""
+        match question:
+            case {"calls": str(call_sid)}:
+                return self._pages.kept(call_sid)
+            case {"n_live": True}:
+                return self._calls.n_live
+            case {"briefing": str(call_sid)} if self._carrier:
+                return self._carrier.transfers.take_briefing(call_sid)
+            case {"answered_by": [str(call_sid), str(who), bool(speaks)]}:
+                return self._calls.answered_by(call_sid, who, speaks)
+        return None
 
     def _stop(self) -> None:
         self._admission.limit = 0
         self._readiness.unset("stopping")
-
-
-def serve(settings: Settings) -> int:
-    """Answer the phone until a signal; returns the exit code.
-
-    Raises:
-        UsageError, ProviderError: as `run`.
-    """
-    agent = load_agent(settings.agent)
-    print(f"voice_ai {importlib.metadata.version('voice_ai')}", flush=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=settings.debug) as runner:
-        runner.run(run(settings, agent, lambda line: print(line, flush=True)))
-    return 0
-
-
-async def run(settings: Settings, agent: Agent, tell: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; a second signal ends the process at once.
-
-    Raises:
-        UsageError, ProviderError: the server cannot do its work, and says why.
-    """
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    assert task is not None
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    app = App(settings, agent)
-    try:
-        async with AsyncExitStack() as stack, app.listen():
-            tell(f"Listening on {app.url}, loading {app.face.providers}.")
-            await app.load(stack)
-            tell(f"Ready. The webhook for a Twilio number is {app.face.webhook}")
-            await loop.create_future()
-    except asyncio.CancelledError:
-        tell("Stopped.")

@@ -10,19 +10,20 @@ Messages, once `start` has come from us:
                 {"event":"clear"}             drop the sound that waits, send its marks back at once
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Opcode
 
 from voice_ai.call.line import AudioIn, LineEvent, MarkIn
 from voice_ai.codec.formats import PCM16_16K, AudioFormat
 from voice_ai.errors import ProtocolError
 from voice_ai.server.http import Request, Response, plain
 from voice_ai.server.loopback import from_this_machine
-from voice_ai.server.websocket import INVALID_DATA, close, send
+from voice_ai.server.websocket import INVALID_DATA, close, is_free, send_binary, send_text, write
 
 # 20 ms, by which frames are counted.
 FRAME_OCTETS = 640
@@ -56,6 +57,9 @@ class BrowserLine:
         """PCM16 at 16 kHz, both ways."""
         return PCM16_16K
 
+    def tap(self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]) -> None:
+        """All audio comes as messages."""
+
     async def begin(self, call_sid: str) -> None:
         """Tell the browser that its call is up, and what it will hear."""
         await self._tell({"event": "start", "call_sid": call_sid, "rate_hz": PCM16_16K.rate_hz})
@@ -83,10 +87,25 @@ class BrowserLine:
         self.n_frames_in = self._n_octets // FRAME_OCTETS
         return AudioIn(data, timestamp_ms)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether something can be written at once."""
+        return is_free(self._socket)
+
+    def write_audio(self, data: bytes) -> None:
+        """Write PCM16 for playing."""
+        self.n_frames_out += -(-len(data) // FRAME_OCTETS)
+        write(self._socket, Opcode.BINARY, data)
+
+    def write_mark(self, name: str) -> None:
+        """Write a mark."""
+        text = orjson.dumps({"event": "mark", "name": name})
+        write(self._socket, Opcode.TEXT, text)
+
     async def send_audio(self, data: bytes) -> None:
         """Queue PCM16 for playing."""
         self.n_frames_out += -(-len(data) // FRAME_OCTETS)
-        await send(self._socket, data)
+        await send_binary(self._socket, data)
 
     async def send_mark(self, name: str) -> None:
         """Ask for a mark back."""
@@ -101,7 +120,7 @@ class BrowserLine:
         await close(self._socket)
 
     async def _tell(self, message: dict[str, Any]) -> None:
-        await send(self._socket, orjson.dumps(message).decode())
+        await send_text(self._socket, orjson.dumps(message))
 
 
 def _parse(text: str) -> MarkIn | None:

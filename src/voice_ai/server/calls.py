@@ -14,14 +14,16 @@ from voice_ai.call.services import Services
 from voice_ai.call.session import VoiceSession
 from voice_ai.errors import PeerError, ProtocolError, leaves
 from voice_ai.providers.protocols import CallInfo
-from voice_ai.server.admission import Admission
+from voice_ai.server.admission import Places
 from voice_ai.server.browser import BrowserLine
 from voice_ai.server.http import Request
+from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.stream import TwilioLine, read_start
 from voice_ai.server.webhook import CALL_SID, Webhook
 from voice_ai.server.websocket import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, close
+from voice_ai.turn.events import MachineAnswered
 from voice_ai.wire.twilio import Start
 
 logger = logging.getLogger(__name__)
@@ -46,11 +48,13 @@ class Calls:
         self,
         readiness: Readiness[Services],
         webhook: Webhook,
-        admission: Admission,
+        admission: Places,
         metrics: Metrics,
     ) -> None:
         """Take the media streams that the webhook has sent here, and browsers."""
         self.n_live = 0
+        self.n_open = 0  # with those that have not been let in yet
+        self._sessions: set[VoiceSession] = set()
         self._readiness = readiness
         self._webhook = webhook
         self._admission = admission
@@ -65,6 +69,25 @@ class Calls:
         """Return the newest call of this id."""
         return next((record for record in self.records() if record.call.call_sid == call_sid), None)
 
+    def answered_by(self, call_sid: str, who: str, speaks: bool) -> bool:
+        """Keep which machine has answered, and have the voicemail left if the call `speaks`.
+
+        Returns whether it will be: only while the call is under way, and here.
+        """
+        record = self.find(call_sid)
+        if record is None:
+            return False
+        record.answered_by = who
+        if record.tell is None or record.ended or not speaks:
+            return False
+        record.tell(MachineAnswered())
+        return True
+
+    def say_goodbye(self, reason: str) -> None:
+        """End every call with its agent's last words."""
+        for session in tuple(self._sessions):
+            session.say_goodbye(reason)
+
     async def serve_twilio(self, socket: ServerConnection, request: Request) -> None:
         """Hold a call over a media stream."""
         await self._serve(socket, _from_twilio)
@@ -77,6 +100,7 @@ class Calls:
         """Raise nothing, and close the socket with the code that fits."""
         call_sid = "unknown"
         code, reason = 1000, ""
+        self.n_open += 1
         try:
             arrived = await arrive(socket)
             call_sid = arrived.call.call_sid
@@ -93,6 +117,8 @@ class Calls:
         except* Exception:  # the edge of a call: other calls go on
             code, reason = INTERNAL_ERROR, "an error of ours"
             logger.exception("call %s: ended by an error of ours", call_sid)
+        finally:
+            self.n_open -= 1
         await close(socket, code, reason)
 
     async def _hold(self, arrived: Arrived) -> None:
@@ -115,15 +141,18 @@ class Calls:
     async def _run(
         self, line: TwilioLine | BrowserLine, services: Services, record: CallRecord
     ) -> None:
+        session = VoiceSession(line, services, record)
         call_sid = record.call.call_sid
         logger.info("call %s: begun", call_sid)
         self.n_live += 1
         self._metrics.call_started()
+        self._sessions.add(session)
         try:
-            await VoiceSession(line, services, record).run()
+            await session.run()
         finally:
             self.n_live -= 1
-            if not self._readiness.ready:
+            self._sessions.discard(session)
+            if not self._readiness.serving:
                 record.reason = "the server stopped"
             elif record.answered_by:
                 record.reason = "a machine answered"
@@ -144,6 +173,7 @@ Arrive = Callable[[ServerConnection], Awaitable[Arrived]]
 
 
 async def _from_twilio(socket: ServerConnection) -> Arrived:
+    assert isinstance(socket, MediaConnection), "its route says so"
     start = await read_start(socket)
     if not CALL_SID.fullmatch(start.call_sid):  # it goes into logs
         raise ProtocolError(f"start.callSid is {len(start.call_sid)} characters that are no id")

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from voice_ai.agent import Agent
-from voice_ai.server.admission import Admission
+from voice_ai.server.admission import Places
 from voice_ai.server.calls import Calls
 from voice_ai.server.http import Routes
 from voice_ai.server.outbound import Account, Outbound
 from voice_ai.server.settings import Settings
+from voice_ai.server.siblings import Siblings
 from voice_ai.server.transfers import Transfers
 from voice_ai.server.twilio_rest import open_rest
 from voice_ai.server.webhook import Webhook
@@ -35,7 +36,12 @@ class Carrier:
 
 @asynccontextmanager
 async def open_carrier(
-    settings: Settings, agent: Agent, webhook: Webhook, admission: Admission, calls: Calls
+    settings: Settings,
+    agent: Agent,
+    webhook: Webhook,
+    admission: Places,
+    calls: Calls,
+    siblings: Siblings,
 ) -> AsyncIterator[Carrier]:
     """Open the way to Twilio; the settings have the credentials."""
     sid, token = settings.twilio_account_sid, settings.twilio_auth_token
@@ -43,8 +49,8 @@ async def open_carrier(
     async with open_rest(sid, token, settings.twilio_api_url) as rest:
         account = _account(settings, agent)
         yield Carrier(
-            Transfers(rest, webhook, settings.public_url),
-            Outbound(account, rest, webhook, admission, calls) if account else None,
+            Transfers(rest, webhook, settings.public_url, siblings),
+            Outbound(account, rest, webhook, admission, calls, siblings) if account else None,
         )
 
 

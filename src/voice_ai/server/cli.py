@@ -1,4 +1,7 @@
-"""The command line: `python -m server` serves, with `call` calls it, with `dial` has it call."""
+"""The command line: `python -m server` serves, `call` calls it, `load` does so by the hundred.
+
+With `dial` the running server calls somebody.
+"""
 
 import importlib
 import logging
@@ -17,10 +20,19 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @cli.callback(invoke_without_command=True)
-def serve(context: typer.Context) -> None:
+def serve(
+    context: typer.Context,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer; else WORKERS.", show_default=False)
+    ] = None,
+    reuse_port: Annotated[
+        bool, typer.Option("--reuse-port", help="Share the port with a server that is to go.")
+    ] = False,
+) -> None:
     """Answer the phone: settings come from the environment and from `.env` (see the README)."""
     if context.invoked_subcommand is None:
-        _run("voice_ai.server.app", "serve")
+        given = {"workers": workers, "reuse_port": reuse_port or None}
+        _run("voice_ai.server.supervisor", "serve", given=given)
 
 
 @cli.command()
@@ -44,7 +56,12 @@ def call(
     json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """Place a call with recorded voices, as Twilio would; print what was said and the latencies."""
-    options = {"server": server, "wav": wav, "barge_in_ms": barge_in_ms, "json": json}
+    options: dict[str, Any] = {
+        "server": server,
+        "wav": wav,
+        "barge_in_ms": barge_in_ms,
+        "json": json,
+    }
     _run("voice_ai.server.placing", "call", files or [], text or [], **options)
 
 
@@ -57,10 +74,40 @@ def dial(
     _run("voice_ai.server.dialling", "dial", number, server=server)
 
 
-def _run(module: str, name: str, *args: Any, **options: Any) -> None:
-    """Run a command. Its module is imported now: to serve needs nothing of what calling needs."""
+@cli.command()
+def load(
+    calls: Annotated[int, typer.Option(min=1, help="How many at once.")] = 10,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 10.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Seconds before that, all calls up.")] = 3.0,
+    sweep: Annotated[str, typer.Option(help="Several loads instead, e.g. 10,50,100.")] = "",
+    program: Annotated[str, typer.Option(help="Start this instead of our server.")] = "",
+    server: Annotated[str, typer.Option(help="The URL of one that runs.")] = "",
+    pid: Annotated[int | None, typer.Option(help="Its process, to be measured.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Our server's processes.")] = 1,
+    stt_audio: Annotated[str, typer.Option(help="What Flux is sent.")] = "linear16/16000",
+    tts_audio: Annotated[str, typer.Option(help="What Aura sends.")] = "linear16/16000",
+    tts_chunk_ms: Annotated[int, typer.Option(min=1, help="Aura's audio at a time.")] = 20,
+    llm_ms: Annotated[float, typer.Option(min=0, help="The model's time to think.")] = 0.0,
+    barge_in: Annotated[bool, typer.Option("--barge-in", help="Callers interrupt.")] = False,
+    pin: Annotated[bool, typer.Option(help="Give the server CPUs of its own.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write JSON here.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw CPU and lateness here.")] = None,
+) -> None:
+    """Put a load on a server with fakes of its services; print its cost and what it lost."""
+    _run("voice_ai.server.loading", "load", **locals())
+
+
+def _run(
+    module: str, name: str, *args: Any, given: dict[str, Any] | None = None, **options: Any
+) -> None:
+    """Run a command. Its module is imported now: to serve needs nothing of what calling needs.
+
+    `given` are settings that stand above the environment; None leaves one to it.
+    """
     try:
-        settings = load_settings()
+        above = {key: value for key, value in (given or {}).items() if value is not None}
+        settings = load_settings(**above)
         _log(settings)
         raise SystemExit(getattr(importlib.import_module(module), name)(settings, *args, **options))
     except (UsageError, OSError) as error:

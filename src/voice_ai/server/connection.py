@@ -44,9 +44,14 @@ class HTTPConnection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._continued: Request | None = None
-        self._eof = self._lost = self._last = self._handed_over = False
+        self._eof = self._lost = self._last = self._handed_over = self._served = False
         self._transport: asyncio.Transport
         self.task: asyncio.Task[None]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has been answered and says nothing more."""
+        return self._served and not self._reader.begun
 
     # What the event loop tells.
 
@@ -187,8 +192,10 @@ class HTTPConnection(asyncio.Protocol):
             return
         # After a refused handshake the next octets may already be the other protocol.
         after_handshake = isinstance(route, WebSocketRoute) and "Upgrade" in request.headers
-        if not request.keep_alive or self._front.draining or after_handshake:
+        front = self._front
+        if not request.keep_alive or front.draining or front.leaving or after_handshake:
             self._last = True
+        self._served = True
         head_only = request.method == "HEAD"
         await self._send(response.encode(head_only=head_only, connection=self._fate(request)))
 

@@ -88,6 +88,7 @@ class Front:
         self.limits = limits or Limits()
         self.connections: set[HTTPConnection] = set()
         self.draining = False
+        self.leaving = False
         self.closing = False
         self._tasks: asyncio.TaskGroup | None = None
         self._upgraded: WeakKeyDictionary[ServerConnection, tuple[WebSocketRoute, Request]]
@@ -96,6 +97,13 @@ class Front:
     def drain(self) -> None:
         """Take nothing new: answer 503 but on routes that say `while_draining`. Calls go on."""
         self.draining = True
+
+    def leave(self) -> None:
+        """Answer one more request on each connection at most: new ones go to other processes."""
+        self.leaving = True
+        for connection in tuple(self.connections):
+            if connection.idle:
+                connection.finish()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a connection's task; its lifetime is that of `serve`."""
@@ -114,7 +122,9 @@ class Front:
             self._upgraded[websocket] = route, request
             transport.set_protocol(websocket)
             websocket.connection_made(transport)
-            websocket.data_received(handshake_head(request) + rest)
+            ServerConnection.data_received(websocket, handshake_head(request))
+            if rest:
+                websocket.data_received(rest)
 
         return HTTPConnection(self, make_websocket)
 
@@ -126,8 +136,8 @@ class Front:
         except ConnectionClosed as closed:
             logger.info("%s: %s", request.path, closed)
 
-    def listen(self, host: str, port: int) -> Server:
-        """Return websockets' server, not yet listening."""
+    def listen(self, host: str, port: int, reuse_port: bool = False) -> Server:
+        """Return websockets' server, not yet listening; with `reuse_port` not even once awaited."""
         limits = self.limits
         return serve_websockets(
             self.serve_websocket,
@@ -143,11 +153,32 @@ class Front:
             logger=websocket_logger,
             create_connection=cast(Any, self.make_connection),
             backlog=BACKLOG,
+            reuse_port=reuse_port or None,
+            start_serving=not reuse_port,
         )
 
     def enter(self, tasks: asyncio.TaskGroup) -> None:
         """Take the group that connections run in."""
         self._tasks = tasks
+
+
+class _Left:
+    """Stands for an asyncio server whose port is given up and whose connections go on.
+
+    By the real one websockets would refuse the handshakes of those that were accepted last.
+    """
+
+    def __init__(self, server: asyncio.AbstractServer) -> None:
+        server.close()
+        self.get_loop = server.get_loop
+        self.wait_closed = server.wait_closed
+        self._serving = True
+
+    def is_serving(self) -> bool:
+        return self._serving
+
+    def close(self) -> None:
+        self._serving = False
 
 
 class serve:  # noqa: N801 (a context manager that reads as a verb, as websockets' own does)
@@ -156,31 +187,57 @@ class serve:  # noqa: N801 (a context manager that reads as a verb, as websocket
     Leaving it stops accepting, answers the requests at hand, closes websockets with 1001 and waits
     for their endpoints, `limits.close_s` at most; then what is left is aborted and cancelled.
 
+    Args:
+        reuse_port: share the port with other processes. It is bound at once and listened on from
+            `start` on, since a connection must not come to a process that cannot serve it yet.
+
     Raises:
         UsageError: the address cannot be listened on.
     """
 
-    def __init__(self, front: Front, host: str, port: int) -> None:
+    def __init__(self, front: Front, host: str, port: int, *, reuse_port: bool = False) -> None:
         self._front = front
         self._host = host
         self._port = port
+        self._reuse_port = reuse_port
         self._tasks = asyncio.TaskGroup()
 
     @property
     def host(self) -> str:
         """The address that is bound, as a number."""
-        return str(self._server.sockets[0].getsockname()[0])
+        return str(self._address[0])
 
     @property
     def port(self) -> int:
         """The port that is bound, also when 0 was asked for."""
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._address[1])
+
+    @property
+    def n_unanswered(self) -> int:
+        """Connections, once we have left, whose last answer is still to come."""
+        return len(self._front.connections) if self._front.leaving else 0
+
+    async def start(self) -> None:
+        """Listen on a port that is shared; does nothing to one that is not."""
+        await self._server.start_serving()
+
+    async def leave(self) -> None:
+        """Accept nobody from now on: who connects gets another process that listens on the port.
+
+        What the kernel has queued is taken first. Who comes in the microseconds between is reset,
+        but where `net.ipv4.tcp_migrate_req` is on.
+        """
+        for _ in range(2):  # the loop accepts all that waits each time it turns
+            await asyncio.sleep(0)
+        self._server.server = cast(Any, _Left(self._server.server))
+        self._front.leave()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._front.enter(self._tasks)  # before listening: connections need it
         try:
-            self._server = await self._front.listen(self._host, self._port)
+            self._server = await self._front.listen(self._host, self._port, self._reuse_port)
+            self._address = self._server.sockets[0].getsockname()
         except OSError as error:
             await self._tasks.__aexit__(None, None, None)
             raise UsageError(_why_not(error, self._host, self._port)) from error

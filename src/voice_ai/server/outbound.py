@@ -14,10 +14,11 @@ from pydantic import SecretStr
 
 from voice_ai.agent import PHONE_NUMBER
 from voice_ai.errors import PeerError, UsageError
-from voice_ai.server.admission import Admission
+from voice_ai.server.admission import Places
 from voice_ai.server.browser import check_browser
 from voice_ai.server.calls import Calls
 from voice_ai.server.http import Request, Response, Routes, plain
+from voice_ai.server.siblings import Siblings
 from voice_ai.server.twilio_rest import TwilioRest
 from voice_ai.server.webhook import Webhook, sdk, twiml
 
@@ -56,14 +57,16 @@ class Outbound:
         account: Account,
         rest: TwilioRest,
         webhook: Webhook,
-        admission: Admission,
+        admission: Places,
         calls: Calls,
+        siblings: Siblings | None = None,
     ) -> None:
         self._account = account
         self._rest = rest
         self._webhook = webhook
         self._admission = admission
         self._calls = calls
+        self._siblings = siblings or Siblings()
 
     def add_to(self, routes: Routes) -> None:
         """Add what Twilio tells us; `place` is added beside the list of calls."""
@@ -124,17 +127,24 @@ class Outbound:
             return form
         call_sid, who = form["CallSid"], form.get("AnsweredBy", "")
         if who in MACHINES:
-            record = self._calls.find(call_sid)
-            if record:
-                record.answered_by = who
             logger.info("call %s: answered by %s", call_sid, who)
-            await self._leave(call_sid, who)
+            if not await self._told(call_sid, who):
+                await self._leave(call_sid, who)
         return twiml(sdk().say(""))
 
+    async def _told(self, call_sid: str, who: str) -> bool:
+        """Have the call's session leave the voicemail; False if no process has one that can."""
+        it = (call_sid, who, self._speaks_to(who))
+        return self._calls.answered_by(*it) or any(await self._siblings.ask(answered_by=it))
+
+    def _speaks_to(self, who: str) -> bool:
+        return bool(self._account.voicemail) and who != "fax"
+
     async def _leave(self, call_sid: str, who: str) -> None:
+        """Have Twilio say it, there being no session that could, or end the call."""
         words = self._account.voicemail
         try:
-            if words and who != "fax":
+            if words and self._speaks_to(who):
                 said = sdk().say_and_hang_up(words)
                 await self._rest.give_twiml(call_sid, said.decode())
             else:

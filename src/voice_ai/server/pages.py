@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
@@ -12,6 +13,7 @@ from voice_ai.server.http import HTTPEndpoint, Request, Response, Routes, plain
 from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
+from voice_ai.server.siblings import Siblings
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -38,12 +40,18 @@ class Pages:
     """The routes for people and probes; what callers say is for this machine only."""
 
     def __init__(
-        self, face: Face, calls: Calls, readiness: Readiness[Services], metrics: Metrics
+        self,
+        face: Face,
+        calls: Calls,
+        readiness: Readiness[Services],
+        metrics: Metrics,
+        siblings: Siblings | None = None,
     ) -> None:
         self._face = face
         self._calls = calls
         self._readiness = readiness
         self._metrics = metrics
+        self._siblings = siblings or Siblings()
 
     def add_to(self, routes: Routes, place: HTTPEndpoint | None = None) -> None:
         """Add every page; probes are answered while draining, too. `place` places a call."""
@@ -73,7 +81,7 @@ class Pages:
                 "ready": self._readiness.ready,
                 "waiting_for": self._readiness.waiting_for,
                 "providers": self._face.providers,
-                "calls_now": self._calls.n_live,
+                "calls_now": self._calls.n_live + sum(await self._siblings.ask(n_live=True)),
             }
         )
 
@@ -95,13 +103,21 @@ class Pages:
         """Answer the calls that are kept, newest first; with `?call_sid=` that one, or 404."""
         if not from_this_machine(request):
             return plain(403, "the console is for this machine only")
-        wanted = parse_qs(request.query).get("call_sid")
+        wanted = parse_qs(request.query).get("call_sid", [""])[0]
+        found = self.kept(wanted)
+        for others in await self._siblings.ask(calls=wanted):
+            found += others
+        found.sort(key=lambda record: float(record["started_at"]), reverse=True)
         if not wanted:
-            return _json([record.as_json() for record in self._calls.records()])
-        record = self._calls.find(wanted[0])
-        if record is None:
-            return plain(404, f"no call {wanted[0][:40]!r} is kept")
-        return _json(record.as_json())
+            return _json(found)
+        return _json(found[0]) if found else plain(404, f"no call {wanted[:40]!r} is kept")
+
+    def kept(self, call_sid: str) -> list[dict[str, Any]]:
+        """Return the calls that this process keeps, newest first; with an id only that one."""
+        if not call_sid:
+            return [record.as_json() for record in self._calls.records()]
+        record = self._calls.find(call_sid)
+        return [record.as_json()] if record else []
 
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}

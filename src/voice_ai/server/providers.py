@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 # Two cores carry so many local calls at once (DESIGN
 # section 4); the rest hear that the lines are busy.
 LOCAL_CALLS = 8
-# The vendors' own limits for a new account: Flux 50 streams, Aura 40 (WIRE 2.1).
-REMOTE_CALLS = 40
 
 NAMES = {
     ("stt", "deepgram"): "Deepgram Flux",
@@ -53,8 +51,15 @@ def describe(settings: Settings, agent: Agent) -> str:
 
 
 def capacity(settings: Settings) -> int:
-    """Return how many calls may be under way at once."""
-    return LOCAL_CALLS if "local" in (settings.stt, settings.tts) else REMOTE_CALLS
+    """Return how many calls may be under way at once: as many as the narrowest of all allows."""
+    limits = (
+        settings.max_calls,
+        settings.flux_concurrency if settings.stt == "deepgram" else None,
+        settings.llm_concurrency if settings.llm == "openai" else None,
+        settings.aura_concurrency if settings.tts == "deepgram" else None,
+        LOCAL_CALLS if "local" in (settings.stt, settings.tts) else None,
+    )
+    return min(limit for limit in limits if limit is not None)
 
 
 # After so long a caller wonders whether anybody is there.
@@ -87,6 +92,7 @@ async def open_services(
         # loop for 56 ms, after the freeze 0.007 (DESIGN 1).
         gc.collect()
         gc.freeze()
+        late = await stack.enter_async_context(asyncio.TaskGroup())
         yield Services(
             agent,
             tools,
@@ -98,6 +104,7 @@ async def open_services(
             _rules(settings, agent),
             settings.resampler,
             control,
+            late,
         )
 
 

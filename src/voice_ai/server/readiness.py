@@ -12,12 +12,23 @@ class Readiness(Generic[T]):
     def __init__(self) -> None:
         self.waiting_for = "starting"
         self._value: T | None = None
+        self._leaving = False
         self._there = asyncio.Event()
 
     @property
     def ready(self) -> bool:
-        """Whether calls are taken."""
+        """Whether new calls are taken."""
+        return self._value is not None and not self._leaving
+
+    @property
+    def serving(self) -> bool:
+        """Whether there is something to serve calls with, be it only those that are let in."""
         return self._value is not None
+
+    def leave(self, waiting_for: str) -> None:
+        """Tell that no new calls are taken; those that are let in are served."""
+        self._leaving = True
+        self.waiting_for = waiting_for
 
     def set(self, value: T) -> None:
         """Take calls from now on, with this."""

@@ -28,6 +28,9 @@ MAX_QUOTED_CHARS: Final = 16
 KEY: Final = re.compile(r"[!-~]+")
 # It becomes a part of a URL. Twilio's are 32 hexadecimal digits after the two letters.
 ACCOUNT_SID: Final = re.compile(r"AC[0-9A-Za-z]{1,62}")
+BUSY_SENTENCE: Final = (
+    "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
+)
 PUBLIC_URL: Final = re.compile(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
@@ -63,6 +66,13 @@ def _url(*schemes: str) -> AfterValidator:
         return url.rstrip("/")
 
     return AfterValidator(check)
+
+
+def _redirect_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL that begins with http:// or https://")
+    return url
 
 
 def _account_sid(sid: str) -> str:
@@ -109,6 +119,8 @@ class Settings(BaseSettings):
     openai_reasoning_effort: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    reuse_port: bool = False
     debug: bool = False
     insecure: bool = False
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
@@ -118,6 +130,16 @@ class Settings(BaseSettings):
     twilio_number: Annotated[str, AfterValidator(_number)] | None = None
     outbound: bool = False
     api_token: Key | None = None
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    # The vendors' own limits for a new account (WIRE 2.1). OpenAI's are requests a minute.
+    flux_concurrency: Annotated[int, Field(ge=1)] = 50
+    aura_concurrency: Annotated[int, Field(ge=1)] = 40
+    llm_concurrency: Annotated[int, Field(ge=1)] | None = None
+    max_cpu_percent: Annotated[float, Field(gt=0, le=100)] = 90
+    # Well below the 4,096 that Twilio speaks.
+    busy_sentence: Annotated[str, Field(max_length=1000)] = BUSY_SENTENCE
+    busy_redirect_url: Annotated[str, AfterValidator(_redirect_url)] | None = None
+    drain_s: Annotated[float, Field(ge=0)] = 300
     history: Literal["conversation", "local"] = "conversation"
     # Flux's own ranges (WIRE 2.1).
     eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
@@ -149,6 +171,11 @@ class Settings(BaseSettings):
         """Whether others than this machine can reach the server."""
         return not is_loopback(self.host)
 
+    @property
+    def shares_port(self) -> bool:
+        """Whether other processes may listen on our port; on one of our own choice nobody does."""
+        return self.reuse_port and self.port != 0
+
     def conflicts(self) -> Iterator[tuple[set[str], str]]:
         """Yield what does not go together: the fields that it is about, and what is wrong."""
         for key, roles in KEYS.items():
@@ -164,8 +191,16 @@ class Settings(BaseSettings):
             for name in OUTBOUND_NEEDS:
                 if getattr(self, name) is None:
                     yield {"outbound", name}, f"OUTBOUND=1 needs {name.upper()}"
+        if self.busy_redirect_url and self._is_ours(self.busy_redirect_url):
+            yield {"busy_redirect_url"}, "BUSY_REDIRECT_URL is this server's own webhook"
         if self.eager_eot_threshold is not None:
             yield from self._eager_conflicts(self.eager_eot_threshold)
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether a URL is our webhook: a caller who is sent there goes round in circles."""
+        parts = urlsplit(url)
+        ours = urlsplit(self.public_url or f"http://{self.host}:{self.port}")
+        return (parts.netloc, parts.path.rstrip("/")) == (ours.netloc, "/incoming-call")
 
     def _eager_conflicts(self, eager: float) -> Iterator[tuple[set[str], str]]:
         if eager > self.eot_threshold:
@@ -186,11 +221,12 @@ KEYS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Settings:
     """Read the settings.
 
     Args:
         env_file: beneath the environment; need not exist, None reads none.
+        given: fields that stand above both.
 
     Raises:
         UsageError: some cannot be used; its text has a line for each, by the variables' names, and
@@ -198,11 +234,11 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
     """
     problems: dict[str, str] = {}
     try:
-        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+        settings = Settings(_env_file=env_file, **given)  # type: ignore[call-arg]
     except ValidationError as error:
         problems = {str(one["loc"][0]): _problem(one) for one in error.errors()}
         defaults = {name: Settings.model_fields[name].default for name in problems}
-        settings = Settings(_env_file=env_file, **defaults)  # type: ignore[call-arg]
+        settings = Settings(_env_file=env_file, **(given | defaults))  # type: ignore[call-arg]
     except (SettingsError, OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{env_file} cannot be read: {type(error).__name__}") from None
     lines = [*problems.values()]

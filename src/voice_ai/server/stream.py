@@ -2,15 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Opcode
 
-from voice_ai.call.line import AudioIn, DigitIn, LineEvent, MarkIn
+from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, LineEvent, MarkIn
+from voice_ai.codec import MediaWriter
 from voice_ai.codec.formats import ULAW_8K, AudioFormat
 from voice_ai.errors import ProtocolError
-from voice_ai.server.websocket import POLICY_VIOLATION, UNSUPPORTED_DATA, close, send
+from voice_ai.server.media import MediaConnection
+from voice_ai.server.websocket import (
+    POLICY_VIOLATION,
+    UNSUPPORTED_DATA,
+    close,
+    is_free,
+    send_text,
+    write,
+)
 from voice_ai.wire import twilio
 
 logger = logging.getLogger(__name__)
@@ -25,17 +34,29 @@ FRAME_OCTETS = 160
 class TwilioLine:
     """A Line (call/line.py) over a media stream whose `start` has been read."""
 
-    def __init__(self, socket: ServerConnection, start: twilio.Start) -> None:
+    def __init__(self, socket: MediaConnection, start: twilio.Start) -> None:
         """Speak on this socket as the stream that `start` began."""
         self._socket = socket
         self._sid = start.stream_sid
-        self.n_frames_in = 0
+        self._writer = MediaWriter(start.stream_sid, rate_hz=None)
+        self._n_odd_frames_in = 0
         self.n_frames_out = 0
 
     @property
     def format(self) -> AudioFormat:
         """µ-law at 8 kHz, the telephone's."""
         return ULAW_8K
+
+    @property
+    def n_frames_in(self) -> int:
+        """Media messages so far."""
+        return self._n_odd_frames_in + self._socket.tap.n_frames
+
+    def tap(
+        self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]
+    ) -> CallerAudio | None:
+        """Have media messages converted before the library sees them, but for odd ones."""
+        return self._socket.take_media(self._sid, target, n_octets, arrived)
 
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Yield the caller's audio, our marks as they come back, and keys; ends with the stream.
@@ -47,7 +68,7 @@ class TwilioLine:
             match message:
                 case twilio.Media(stream_sid, payload, timestamp_ms):
                     self._check(stream_sid)
-                    self.n_frames_in += 1
+                    self._n_odd_frames_in += 1
                     yield AudioIn(payload, timestamp_ms)
                 case twilio.Mark(stream_sid, name):
                     self._check(stream_sid)
@@ -65,27 +86,43 @@ class TwilioLine:
         if stream_sid != self._sid:
             raise ProtocolError(f"streamSid is {stream_sid[:40]!r}; this stream is {self._sid!r}")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether something can be written at once."""
+        return is_free(self._socket)
+
+    def write_audio(self, data: bytes) -> None:
+        """Write µ-law octets for playing."""
+        self.n_frames_out += -(-len(data) // FRAME_OCTETS)
+        self._socket.transport.write(self._writer.frame(data))
+
+    def write_mark(self, name: str) -> None:
+        """Write a mark."""
+        write(self._socket, Opcode.TEXT, twilio.mark(self._sid, name).encode())
+
     async def send_audio(self, data: bytes) -> None:
         """Queue µ-law octets for playing."""
         self.n_frames_out += -(-len(data) // FRAME_OCTETS)
-        await send(self._socket, twilio.media(self._sid, data))
+        await send_text(self._socket, self._writer.message(data))
 
     async def send_mark(self, name: str) -> None:
         """Ask for a mark back."""
-        await send(self._socket, twilio.mark(self._sid, name))
+        await send_text(self._socket, twilio.mark(self._sid, name).encode())
 
     async def clear(self) -> None:
         """Empty Twilio's buffer."""
-        await send(self._socket, twilio.clear(self._sid))
+        await send_text(self._socket, twilio.clear(self._sid).encode())
 
     async def hang_up(self) -> None:
         """Close the stream: nothing is after `<Connect>`, so Twilio ends the call."""
         await close(self._socket)
 
 
-async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:
+async def _messages(socket: MediaConnection) -> AsyncIterator[twilio.Message]:
     try:
         async for raw in socket:
+            # Whoever asks for it has dealt with it before anything else can be received.
+            socket.tap.n_read += 1
             if isinstance(raw, bytes):
                 raise ProtocolError(
                     f"a binary message of {len(raw)} octets; needed text", UNSUPPORTED_DATA
@@ -95,7 +132,7 @@ async def _messages(socket: ServerConnection) -> AsyncIterator[twilio.Message]:
         return
 
 
-async def read_start(socket: ServerConnection) -> twilio.Start:
+async def read_start(socket: MediaConnection) -> twilio.Start:
     """Read `connected`, if it comes, and `start`.
 
     Raises:

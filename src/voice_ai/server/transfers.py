@@ -14,6 +14,7 @@ from voice_ai.call.transfer import TransferError
 from voice_ai.errors import PeerError, UsageError
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.server.http import Request, Response, Routes
+from voice_ai.server.siblings import Siblings
 from voice_ai.server.twilio_rest import TwilioRest
 from voice_ai.server.webhook import Webhook, sdk, twiml
 
@@ -38,12 +39,20 @@ class Transfers:
         rest: the account's calls.
         webhook: knows Twilio's requests, and connects a caller to the agent again.
         public_url: without it nobody can be briefed, and a call that nobody takes ends.
+        siblings: asked for a briefing when Twilio asks another process than the call's.
     """
 
-    def __init__(self, rest: TwilioRest, webhook: Webhook, public_url: str | None) -> None:
+    def __init__(
+        self,
+        rest: TwilioRest,
+        webhook: Webhook,
+        public_url: str | None,
+        siblings: Siblings | None = None,
+    ) -> None:
         self._rest = rest
         self._webhook = webhook
         self._base = public_url
+        self._siblings = siblings or Siblings()
         self._briefings: dict[str, str] = {}  # by the caller's CallSid, oldest first
 
     @property
@@ -88,7 +97,14 @@ class Transfers:
         if isinstance(form, Response):
             return form
         call_sid = parse_qs(request.query).get("call", [""])[0]
-        return twiml(sdk().say(self._briefings.pop(call_sid, "")))
+        words = self.take_briefing(call_sid)
+        if not words:
+            words = next(filter(None, await self._siblings.ask(briefing=call_sid)), "")
+        return twiml(sdk().say(words))
+
+    def take_briefing(self, call_sid: str) -> str:
+        """Return what is said to the one whom this caller is put through to; only once."""
+        return self._briefings.pop(call_sid, "")
 
     async def after(self, request: Request) -> Response:
         """End a call that was put through and is over; take back one that nobody answered."""

@@ -98,10 +98,17 @@ def hang_up() -> bytes:
     return str(response).encode()
 
 
+def redirect(url: str) -> bytes:
+    """Return the TwiML that has Twilio ask somebody else what to do with the call."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
+    return str(response).encode()
+
+
 def say_and_hang_up(sentence: str) -> bytes:
     """Return the TwiML that speaks a sentence with Twilio's own voice and ends the call."""
     response = VoiceResponse()
-    response.say(sentence)
+    response.say(_clean(sentence, MAX_SAID_CHARS))
     response.hangup()
     return str(response).encode()
 

@@ -3,15 +3,18 @@
 import importlib
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
-from voice_ai.server.admission import Admission, Tokens
+from voice_ai.server.admission import Places, TokenStore
 from voice_ai.server.http import Request, Response, plain
 from voice_ai.server.metrics import Metrics, Refusal
+from voice_ai.server.settings import BUSY_SENTENCE
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +28,25 @@ CALL_SID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_FIELDS: Final = 256
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 TWIML_TYPE: Final = "text/xml; charset=utf-8"
-BUSY_SENTENCE: Final = (
-    "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
-)
+# Seconds in which a call that was just connected opens its stream; Twilio takes one or two.
+STREAM_WITHIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What a caller gets who has no place: a sentence, or somebody else's answer."""
+
+    sentence: str = BUSY_SENTENCE
+    redirect_url: str | None = None
+
+    def answer(self) -> bytes:
+        """Return the TwiML."""
+        made: bytes = (
+            sdk().redirect(self.redirect_url)
+            if self.redirect_url
+            else sdk().say_and_hang_up(self.sentence)
+        )
+        return made
 
 
 class Webhook:
@@ -41,25 +60,35 @@ class Webhook:
         auth_token: with it, every request must be signed; without it none is checked.
         metrics: told about refusals.
         until_ready: awaited before a call that may come is answered.
+        busy: what a caller gets who has no place.
     """
 
     def __init__(
         self,
-        tokens: Tokens,
-        admission: Admission,
+        tokens: TokenStore,
+        admission: Places,
         *,
         public_url: str | None = None,
         auth_token: SecretStr | None = None,
         metrics: Metrics | None = None,
         until_ready: UntilReady | None = None,
+        busy: Busy | None = None,
     ) -> None:
+        self.draining = False  # why a caller has no place
         self._tokens = tokens
         self._admission = admission
         self._base = public_url
         self._auth_token = auth_token
         self._metrics = metrics
         self._until_ready = until_ready
+        self._busy = busy or Busy()
+        self._connected_at = -STREAM_WITHIN_S
         self._signatures: Any = None
+
+    @property
+    def expects_stream(self) -> bool:
+        """Whether a call was connected so lately that its stream may still come."""
+        return time.monotonic() - self._connected_at < STREAM_WITHIN_S
 
     def bind(self, host: str, port: int) -> None:
         """Take the address that is listened on, for want of a public one."""
@@ -117,9 +146,11 @@ class Webhook:
 
     def _connect(self, base: str, call_sid: str, form: dict[str, str], sentence: str) -> Response:
         if not self._admission.admit(call_sid):
-            logger.warning("call %s: refused, all %d lines busy", call_sid, self._admission.limit)
-            self._count_refusal("full")
-            return twiml(sdk().say_and_hang_up(BUSY_SENTENCE))
+            why: Refusal = "draining" if self.draining else "full"
+            logger.warning("call %s: refused, %s (%d lines)", call_sid, why, self._admission.limit)
+            self._count_refusal(why)
+            return twiml(self._busy.answer())
+        self._connected_at = time.monotonic()
         parameters = {
             "token": self._tokens.issue(call_sid),
             "caller": form.get("From", ""),

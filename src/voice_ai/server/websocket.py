@@ -4,6 +4,8 @@ import asyncio
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 from voice_ai.errors import PeerError
 
@@ -22,15 +24,37 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
 
-async def send(socket: ServerConnection, message: str | bytes) -> None:
-    """Send a message; nothing happens when the peer has gone, which the reading side tells.
+def is_free(socket: ServerConnection) -> bool:
+    """Whether `write` may be called: the socket is open, and the kernel takes everything."""
+    return socket.protocol.state is State.OPEN and not socket.paused
+
+
+def write(socket: ServerConnection, opcode: Opcode, data: bytes) -> None:
+    """Write a message at once: websockets' `send` costs 9 us more for the contexts it enters."""
+    socket.transport.write(Frame(opcode, data).serialize(mask=False))
+
+
+async def send_text(socket: ServerConnection, text: bytes) -> None:
+    """Send a text message, in UTF-8; as `send_binary`."""
+    await _send(socket, Opcode.TEXT, text)
+
+
+async def send_binary(socket: ServerConnection, data: bytes) -> None:
+    """Send a binary message; nothing happens when the peer has gone, which the reading side tells.
 
     Raises:
         PeerError: the peer takes nothing for SEND_TIMEOUT_S.
     """
+    await _send(socket, Opcode.BINARY, data)
+
+
+async def _send(socket: ServerConnection, opcode: Opcode, data: bytes) -> None:
+    if is_free(socket):
+        write(socket, opcode, data)
+        return
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            await socket.send(message)
+            await socket.send(data, text=opcode is Opcode.TEXT)
     except TimeoutError:
         raise PeerError(f"the far end took no message for {SEND_TIMEOUT_S:g} s") from None
     except ConnectionClosed:

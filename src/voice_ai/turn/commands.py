@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from voice_ai.turn.events import Timer
 
-Phrase = Literal["greeting", "apology", "goodbye", "still_there"]
+Phrase = Literal["greeting", "apology", "goodbye", "still_there", "voicemail"]
 Filler = Literal["filler", "moment"]
 
 

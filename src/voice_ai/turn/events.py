@@ -29,6 +29,21 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class GoodbyeAsked:
+    """The call is to end with its last words; `reason` is for the record, not for the caller."""
+
+    reason: str
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAnswered:
+    """A machine has answered our call and records now: the agent's message is to be left."""
+
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CallerGone:
     """The caller hung up, or the media stream is gone; nothing can be said any more."""
 
@@ -175,6 +190,8 @@ SpeechEvent: TypeAlias = StartOfTurn | Update | EagerEndOfTurn | TurnResumed | E
 Event: TypeAlias = (
     CallStarted
     | DigitPressed
+    | GoodbyeAsked
+    | MachineAnswered
     | CallerGone
     | SpeechEvent
     | ReplyStarted

@@ -21,6 +21,8 @@ from voice_ai.turn.rules import Phase, Rules
 # Timers of a turn of ours, and of a turn of the caller's.
 OURS: tuple[Timer, ...] = ("reply", "filler", "tool", "protected", "playout", "false_start")
 CALLERS: tuple[Timer, ...] = ("stuck", "monologue", "digits")
+# Phrases after which the call ends.
+LAST_WORDS: tuple[Phrase, ...] = ("goodbye", "voicemail")
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Ours:
     @property
     def closing(self) -> bool:
         """Whether the call ends after it."""
-        return self.asked_to_hang_up or self.phrase == "goodbye"
+        return self.asked_to_hang_up or self.phrase in LAST_WORDS
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class Floor:
         self.turn += 1
         protected = phrase == "greeting" and self.rules.greeting_protected
         self.ours = Ours(self.turn, phrase, started=True, protected=protected)
-        self.phase = Phase.CLOSING if phrase == "goodbye" else Phase.SPEAKING
+        self.phase = Phase.CLOSING if phrase in LAST_WORDS else Phase.SPEAKING
         return [*self.cancel("silence"), SayPhrase(self.turn, phrase)]
 
     def think(self) -> list[Command]:

@@ -38,8 +38,9 @@ comes while we speak, what was sent is played to its end (a ReplySent must follo
 ProviderFailed) and the apology comes after it: half a sentence and then silence would leave the
 caller waiting. A failure after ReplySent took nothing away. A phrase that fails is not replaced by
 a phrase: there is no loop. Without the recogniser a caller cannot be heard any more: we say
-goodbye, which nobody can interrupt, and hang up. A reply that was held tells ReplySent anew once it
-has gone on.
+goodbye, which nobody can interrupt, and hang up; so we do with the message for a machine that has
+answered. A reply that was held tells ReplySent anew once it has gone on. What the caller said into
+a protected answer that fails is answered instead of an apology.
 
 Silence and length. A caller who says nothing is asked for, twice, and then left. A turn of the
 caller's that goes on for too long, or in which no new word comes, ends with the words so far; those
@@ -58,6 +59,7 @@ phases: I idle, L listening, C caller speaking, T thinking, S speaking, X closin
 Whatever ends the call also cancels every timer that runs.
 
     G A B P  SayPhrase of a new turn: greeting, apology, goodbye, still_there
+    M      the same: voicemail
     w R    KeepCaller of the caller's turn; with R then as r
     r      StartReply and StartTimer "reply" of a new turn
     D d    StartReply of a new turn, as a draft; CancelReply of the draft
@@ -78,6 +80,7 @@ Whatever ends the call also cancels every timer that runs.
     CallStarted             G S   .       .      .        .          .          .         .
     DigitPressed            .     tg C    og     xctg C   xcktg C    xcktg C    xktg C    .
     CallerGone              E     t E     t E    xt E     xkt E      xkt E      xkt E     .
+    MachineAnswered         M X   tM X    tM X   xctM X   xcktM X    .          xktM X    .
     StartOfTurn             .     tb C    .      htf H    htf H      htf H      .         .
     Update                  .     tb C    v      xctb C   xcktb C    xcktb C    xktb C    .
     Update murmur           .     tb C    v      .        .          .          .         .
@@ -99,6 +102,7 @@ Whatever ends the call also cancels every timer that runs.
     HangUpAsked             .     Ht E    .      .        X          .          .         .
     SpeakAsked              .     tr T    .      .        .          .          .         .
     ProviderFailed stt      .     tB X    tB X   xctB X   xcktB X    .          xktB X    .
+    GoodbyeAsked            .     tB X    tB X   xctB X   xcktB X    .          xktB X    .
     ProviderFailed llm      .     .       .      xctA S   .          .          .         .
     ProviderFailed tts      .     .       .      xctA S   .          .          .         .
     TimerFired reply        .     .       .      xctA S   .          .          .         .
@@ -127,8 +131,12 @@ the first stands:
     C      draft                EndOfTurn murmur         tdR T
     C      draft                EndOfTurn wordless       tds L
     C      draft                ProviderFailed stt       dwtB X
+    C      draft                GoodbyeAsked             dwtB X
+    C      draft                MachineAnswered          dwtM X
     C      words                CallerGone               wt E
     C      words                ProviderFailed stt       wtB X
+    C      words                GoodbyeAsked             wtB X
+    C      words                MachineAnswered          wtM X
     C      draft                TimerFired stuck         twuy T
     C      draft                TimerFired monologue     twuy T
     C      keys                 DigitPressed             g
@@ -153,6 +161,19 @@ the first stands:
     T      asked                TimerFired reply         xctB X
     T      tool                 ToolEnded                n
     T      tool                 TimerFired tool          q
+    T      waiting              DigitPressed             xcwtg C
+    T      waiting              CallerGone               xwt E
+    T      waiting              MachineAnswered          xcwtM X
+    T      waiting              StartOfTurn              .
+    T      waiting              Update                   .
+    T      waiting              EagerEndOfTurn           .
+    T      waiting              EndOfTurn                .
+    T      waiting              ReplySent empty          tR
+    T      waiting              ProviderFailed stt       xcwtB X
+    T      waiting              GoodbyeAsked             xcwtB X
+    T      waiting              ProviderFailed llm       xcwtr
+    T      waiting              ProviderFailed tts       xcwtr
+    T      waiting              TimerFired reply         xcwtr
     S      sent                 ReplySent                .
     S      sent                 ReplySent empty          .
     S      sent                 ProviderFailed llm       .
@@ -211,6 +232,8 @@ the first stands:
     H      kept                 EagerEndOfTurn           xtbD C
     H      kept                 EndOfTurn                xtR T
     H      kept                 ProviderFailed stt       xtB X
+    H      kept                 GoodbyeAsked             xtB X
+    H      kept                 MachineAnswered          xtM X
     H      silent               PlayoutFinished          .
     H      silent               CallerGone               xt E
     H      silent               DigitPressed             xtg C
@@ -218,14 +241,16 @@ the first stands:
     H      silent               EagerEndOfTurn           xtbD C
     H      silent               EndOfTurn                xtR T
     H      silent               ProviderFailed stt       xtB X
+    H      silent               GoodbyeAsked             xtB X
+    H      silent               MachineAnswered          xtM X
     H      broken               PlayoutFinished          k
 
-deaf: the recogniser has failed. after-C: the last turn was the caller's. asked: HangUpAsked came.
+deaf: nobody is heard any more. after-C: the last turn was the caller's. asked: HangUpAsked came.
 sent, unsent: ReplySent came, or not yet. phrase: the live turn is a phrase. broken: it failed on
-its way. tool: a tool is waited for. silent: held before its first
-sound. near: held near its end. murmur: the caller has murmured. kept: held, and heard to its end.
-words, keys: what the caller's turn has so far. owed: it interrupted our thinking. draft: its reply
-is drafted. asked-twice: the caller has been asked for twice.
+its way. tool: a tool is waited for. waiting: it is protected, and the caller has spoken into it.
+silent: held before its first sound. near: held near its end. murmur: the caller has murmured. kept:
+held, and heard to its end. words, keys: what the caller's turn has so far. owed: it interrupted our
+thinking. draft: its reply is drafted. asked-twice: the caller has been asked for twice.
 """
 
 from voice_ai.turn.caller import CallerSide
@@ -237,6 +262,8 @@ from voice_ai.turn.events import (
     EagerEndOfTurn,
     EndOfTurn,
     Event,
+    GoodbyeAsked,
+    MachineAnswered,
     ProviderFailed,
     StartOfTurn,
     Timer,
@@ -284,6 +311,10 @@ class TurnMachine:
                 return self._caller_gone()
             case ProviderFailed(stage="stt"):
                 return self._last_words("speech recognition failed")
+            case GoodbyeAsked(reason):
+                return self._last_words(reason)
+            case MachineAnswered():
+                return self._leave_message()
             case StartOfTurn() | Update() | EagerEndOfTurn() | TurnResumed() | EndOfTurn():
                 return self._caller.hear(event)
             case DigitPressed(digit):
@@ -311,6 +342,13 @@ class TurnMachine:
         if was_deaf or self.phase in (Phase.IDLE, Phase.CLOSING):
             return []
         return [*self._floor.stop(), *self._floor.say("goodbye")]
+
+    def _leave_message(self) -> list[Command]:
+        """Say what a machine is to record, whatever else it plays, and hang up."""
+        self._floor.deaf = self._floor.deaf or "a machine answered"
+        if self.phase is Phase.CLOSING:
+            return []
+        return [*self._floor.stop(), *self._floor.say("voicemail")]
 
     def _interrupt(self, caller: Caller) -> list[Command]:
         """Answer a caller who goes on and on, and cannot stop the answer by going on."""

@@ -120,7 +120,9 @@ class OurSide:
         return [*commands, *self._floor.say("apology")]
 
     def give_up(self, ours: Ours) -> list[Command]:
-        """The answer cannot be had."""
+        """The answer cannot be had; what was said meanwhile is answered all the same."""
+        if ours.waiting:
+            return [*self._floor.stop(), *self._floor.think()]
         return [
             *self._floor.stop(),
             *self._floor.say("goodbye" if ours.asked_to_hang_up else "apology"),

@@ -141,6 +141,9 @@ class AuraUtterance:
         self._flushes: deque[int] = deque()
         self._warned = False
         self._has_sound = False  # since the last Flushed
+        self._take: Callable[[bytes], bool] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = 0.0  # when audio was taken last, by the loop's clock
 
     async def send(self, text: str) -> None:
         """Give the next sentence or clause, with its trailing space.
@@ -163,6 +166,11 @@ class AuraUtterance:
         elif not self._flushes:
             self._socket.wake()
 
+    def offer(self, take: Callable[[bytes], bool]) -> None:
+        """Give audio to `take` in the read that brings it; what it declines is iterated."""
+        self._take = take
+        self._socket.offer(self._offered)
+
     async def __aiter__(self) -> AsyncIterator[VoiceEvent]:
         """Yield the voice as it is made, and SpokenTo wherever the service confirms a flush.
 
@@ -174,7 +182,9 @@ class AuraUtterance:
         while not self._is_done:
             match await self._receive():
                 case bytes(data):
-                    if samples := self._whole(data):
+                    samples = self._whole(data)
+                    self._heard(data)
+                    if samples:
                         yield Audio(samples)
                 case Flushed() if self._flushes:
                     self._odd, self._has_sound = b"", False
@@ -192,6 +202,7 @@ class AuraUtterance:
 
     async def leave(self) -> None:
         """Have what is unspoken forgotten; late audio is dropped before the next utterance."""
+        self._socket.withdraw()
         if self._n_unflushed or self._flushes:
             await self._socket.clear(len(self._flushes))
 
@@ -214,6 +225,8 @@ class AuraUtterance:
             if self._began.is_set():
                 raise
             self._socket = await self._redial()
+            if self._take is not None:
+                self._socket.offer(self._offered)
             await self._socket.speak(piece)
         self._began.set()
 
@@ -229,25 +242,46 @@ class AuraUtterance:
 
     async def _receive(self) -> bytes | AuraMessage | None:
         if self._flushes:
-            self._socket.expect(WARNED_TIMEOUT_S if self._warned else STALL_TIMEOUT_S)
+            self._socket.expect(self._patience_s)
         return await self._socket.receive()
 
+    def _offered(self, data: bytes) -> bool:
+        samples = self._whole(data)
+        if self._take is None or self._is_done or (samples and not self._take(samples)):
+            return False
+        self._heard(data)
+        self._heard_s = self._loop.time()
+        return True
+
     def _whole(self, data: bytes) -> bytes:
+        """Return the whole samples of what is there with this chunk."""
+        n_octets = len(self._odd) + len(data)
+        if not self._odd and not n_octets % self._n_sample_octets:
+            return data
+        return (self._odd + data)[: n_octets - n_octets % self._n_sample_octets]
+
+    def _heard(self, data: bytes) -> None:
         """Keep an octet that is half a sample for the next chunk."""
         self._has_sound = True
-        data = self._odd + data
-        n_whole = len(data) - len(data) % self._n_sample_octets
-        self._odd = data[n_whole:]
-        return data[:n_whole]
+        if not self._odd and not len(data) % self._n_sample_octets:
+            return
+        n_odd = (len(self._odd) + len(data)) % self._n_sample_octets
+        self._odd = (self._odd + data)[-n_odd:] if n_odd else b""
 
     def _fell_silent(self) -> None:
         """Judge a silence: we were woken, a flush was ignored, or the service is stuck."""
         if not self._flushes:
             return
+        if self._loop.time() - self._heard_s < self._patience_s:
+            return  # audio was taken past the iterator meanwhile
         if not (self._warned and self._has_sound):
             raise self._failure(f"Aura is open but silent: {len(self._flushes)} flushes unanswered")
         self._flushes.clear()
         self._socket.condemn()
+
+    @property
+    def _patience_s(self) -> float:
+        return WARNED_TIMEOUT_S if self._warned else STALL_TIMEOUT_S
 
     def _failure(self, text: str) -> ProviderError:
         self._socket.condemn()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from deepgram.speak.v1.socket_client import AsyncV1SocketClient
 from deepgram.speak.v1.types import SpeakV1Text
@@ -102,6 +102,22 @@ class AuraSocket:
                     self._n_stale = 0
                 return data
             return self._without_stale(parse_aura(data))
+
+    def offer(self, take: Callable[[bytes], bool]) -> None:
+        """Offer audio to `take` before `receive` gets it, until `withdraw`."""
+
+        def take_first(data: bytes) -> bool:
+            if not take(data):
+                return False
+            self._n_stale = 0
+            self._transport.offer(take)
+            return True
+
+        self._transport.offer(take_first)
+
+    def withdraw(self) -> None:
+        """Have `receive` get all audio again."""
+        self._transport.offer(None)
 
     def expect(self, within_s: float) -> None:
         """Have `receive` return None after a silence of this length."""

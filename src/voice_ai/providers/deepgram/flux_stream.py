@@ -1,9 +1,8 @@
 """A call's stream to Flux over as many connections as it takes; the call sees one.
 
 Audio always goes through the ring, `TurnAudio`. The task that iterates finds out that a connection
-is lost, dials another and rewinds the ring; the task that sends goes on filling it meanwhile, and
-then sends faster than new audio comes until nothing waits. So nothing here needs a task or a timer
-of its own.
+is lost, dials another and rewinds the ring; `send` goes on filling it meanwhile, and then sends
+faster than new audio comes until nothing waits. So nothing here needs a task or a timer of its own.
 """
 
 import asyncio
@@ -91,7 +90,6 @@ class FluxStream:
         self._turns = FluxTurns()
         self._tries = Tries()
         self._socket: FluxSocket | None = None
-        self._failure: ProviderError | None = None
         self._left = False
 
     async def connect(self) -> None:
@@ -107,29 +105,25 @@ class FluxStream:
             self._tell(fault, began_s, 0)
         self._tries = Tries()
 
-    async def send(self, audio: bytes) -> None:
+    def send(self, audio: bytes) -> None:
         """Give the recogniser more audio; it goes out in messages of CHUNK_MS or more.
 
-        While there is no connection it is kept.
-
-        Raises:
-            ProviderError: there will be none any more.
+        While there is no connection, or it takes nothing, audio is kept.
         """
-        if self._failure is not None:
-            raise ProviderError("stt", str(self._failure), retryable=self._failure.retryable)
         self._n_lost += self._audio.append(audio)
         if self._socket is None:
             return
+        # Also while the socket takes nothing: then all goes out at once, as from a kernel's buffer.
         self._may_send += CATCH_UP * len(audio)
         n_octets = min(self._audio.n_unsent, int(self._may_send))
-        if n_octets < CHUNK_MS * self._per_ms:
+        if n_octets < CHUNK_MS * self._per_ms or not self._socket.is_ready:
             return
         chunk = self._audio.take(n_octets)
         self._may_send -= len(chunk)
         if not self._audio.n_unsent:
             self._may_send = 0.0
             self._tell_lost()
-        await self._socket.send(chunk)
+        self._socket.send(chunk)
 
     async def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """Yield what is heard; ends when the stream has been left.
@@ -148,6 +142,7 @@ class FluxStream:
             offset_ms = (self._audio.sent - socket.n_sent) / self._per_ms
             told = Told(info, data, offset_ms, self._audio.sent / self._per_ms)
             event = self._turns.hear(told)
+            socket.in_turn = self._turns.in_turn
             self._tries.heard(self._turns.heard_ms)
             self._audio.forget(self._turns.needed_ms * self._per_ms)
             if event is not None:
@@ -171,11 +166,7 @@ class FluxStream:
         n_again = self._audio.sent
         self._audio.rewind(self._turns.lose() * self._per_ms)
         n_again -= self._audio.sent
-        try:
-            await self._find(fault)
-        except ProviderError as failure:
-            self._failure = failure
-            raise
+        await self._find(fault)
         self._tell(fault, began_s, n_again)
 
     async def _find(self, lost: ProviderError | None) -> ProviderError | None:
@@ -190,6 +181,7 @@ class FluxStream:
                 async with asyncio.timeout(min(left_s, wait_s + TRY_S)):
                     await asyncio.sleep(wait_s)
                     self._socket = await self._current.enter_async_context(self._dial())
+                self._socket.in_turn = self._turns.in_turn
                 break
             except TimeoutError:
                 text = "Deepgram did not answer in time while connecting"

@@ -86,6 +86,11 @@ class FluxTurns:
         from_ms = self.heard_ms if self._began_ms is None else self._began_ms
         return max(self._ended_ms, from_ms - TURN_LEAD_MS)
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the caller has begun a turn that is not over."""
+        return self._began_ms is not None
+
     def hear(self, told: Told) -> SpeechEvent | None:
         """Take a message; return the event, if it is one and news."""
         stream_turn = self._base + told.info.turn_index + 1
@@ -105,7 +110,9 @@ class FluxTurns:
         self._note(told)
         match told.info.event:
             case "Update":
-                return Update(stream_turn, self._transcript(told))
+                transcript = self._transcript(told)
+                # One of silence comes four times a second, and tells nothing.
+                return Update(stream_turn, transcript) if transcript else None
             case "EagerEndOfTurn":
                 return EagerEndOfTurn(stream_turn, self._transcript(told))
             case "TurnResumed":

@@ -16,6 +16,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from contextvars import ContextVar
 from functools import cache
@@ -27,11 +28,19 @@ from urllib.parse import urlsplit
 import deepgram.agent.v1.client  # noqa: F401
 from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.asyncio.client import connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    ConnectionClosedOK,
+    InvalidStatus,
+    WebSocketException,
+)
+from websockets.frames import Opcode
 from websockets.protocol import State
 
+from voice_ai.codec._binary_tap import binary_frame
 from voice_ai.errors import ProtocolError, ProviderError, Stage, UsageError
+from voice_ai.providers.deepgram.connection import Connection
 
 DEEPGRAM_URL = "wss://api.deepgram.com"
 # A handshake over TLS takes 3 round trips, 1 s at the worst; the SDK's 10 s are longer than a
@@ -49,10 +58,6 @@ PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 20.0
 # As the SDK's own transport; the largest message seen is an audio chunk of a few KiB.
 MAX_MESSAGE_OCTETS = 2**20
-# In messages. Between utterances nobody reads: this many hold 10 s and more of unwanted audio, so
-# that pings are still answered. When full, the socket is not read any further until somebody reads
-# it.
-MAX_UNREAD_MESSAGES = 512
 # A key or a request that was refused once is refused again.
 PERMANENT_STATUSES = frozenset({400, 401, 403, 404})
 MAX_BODY_SHOWN = 200
@@ -71,9 +76,10 @@ class Transport:
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
         self._headers = dict(headers)
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
+        self._is_waiting = False
         self._expected_s: float | None = None
-        self._patience: asyncio.Timeout | None = None
+        self._patience: asyncio.TimerHandle | None = None
         _made.get([]).append(self)
 
     @property
@@ -81,10 +87,25 @@ class Transport:
         """Whether messages can still be sent, as far as is known."""
         return self._connection is not None and self._connection.state is State.OPEN
 
-    async def open(self) -> ClientConnection:
+    @property
+    def is_writable(self) -> bool:
+        """Whether `write` may be called: the socket is open, and the kernel takes everything."""
+        return self._connection is not None and self._connection.is_writable
+
+    def write(self, audio: bytes) -> None:
+        """Send a message of audio at once."""
+        assert self._connection is not None, "`is_writable` was asked"
+        self._connection.transport.write(binary_frame(audio))
+
+    def offer(self, take: Callable[[bytes], bool] | None) -> None:
+        """Offer audio to `take` before `recv` gets it, or to nobody any more."""
+        if self._connection is not None:
+            self._connection.take = take
+
+    async def open(self) -> Connection:
         """Dial, unless that has been done. Raises what the websocket library raises."""
         if self._connection is None:
-            self._connection = await connect(
+            made = await connect(
                 self._url,
                 additional_headers=self._headers,
                 user_agent_header=None,
@@ -96,43 +117,57 @@ class Transport:
                 ping_interval=PING_INTERVAL_S,
                 ping_timeout=PING_TIMEOUT_S,
                 max_size=MAX_MESSAGE_OCTETS,
-                max_queue=MAX_UNREAD_MESSAGES,
+                create_connection=Connection,
                 logger=_log,
             )
+            assert isinstance(made, Connection), "as it was told"
+            self._connection = made
         return self._connection
 
     async def send(self, data: str | bytes) -> None:
         """Send one message, a text or audio."""
         connection = self._connection or await self.open()
+        if isinstance(data, str):
+            is_sent = connection.send_frame(Opcode.TEXT, data.encode())
+        else:
+            is_sent = connection.send_frame(Opcode.BINARY, data)
+        if is_sent:
+            return
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await connection.send(data)
 
     async def recv(self) -> str | bytes:
         """Return the next message; raise TimeoutError if one was expected and is late."""
         connection = self._connection or await self.open()
-        async with asyncio.timeout(self._expected_s) as patience:
-            self._patience = patience
-            try:
-                message = await connection.recv()
-            finally:
-                self._patience = self._expected_s = None
-        return message
+        self._is_waiting = True
+        if self._expected_s is not None:
+            self._wait_no_longer_than(self._expected_s)
+        try:
+            return await connection.receive()
+        finally:
+            self._is_waiting = False
+            self._expected_s = None
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
 
     def expect(self, within_s: float) -> None:
         """Have `recv` fail if the next message is later than this; the first call counts."""
         if self._expected_s is None:
             self._expected_s = within_s
-            self._wait_no_longer_than(within_s)
+            if self._is_waiting:
+                self._wait_no_longer_than(within_s)
 
     def wake(self) -> None:
         """Have a `recv` that waits raise TimeoutError now; no message is lost."""
-        self._wait_no_longer_than(0.0)
+        if self._connection is not None:
+            self._connection.wake()
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield messages to the end; an abnormal end raises ConnectionClosedError."""
-        connection = self._connection or await self.open()
-        async for message in connection:
-            yield message
+        with suppress(ConnectionClosedOK):
+            while True:
+                yield await self.recv()
 
     async def farewell(self, say: Callable[[], Awaitable[None]]) -> None:
         """Say the service's word for the end, if it can still be said; no answer is waited for."""
@@ -163,8 +198,7 @@ class Transport:
             self._connection.transport.abort()
 
     def _wait_no_longer_than(self, within_s: float) -> None:
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + within_s)
+        self._patience = asyncio.get_running_loop().call_later(within_s, self.wake)
 
     def without_key(self, text: str) -> str:
         """Return a text of the peer's with our key masked, in case that it quotes our request."""

@@ -34,7 +34,8 @@ from voice_ai.providers.local.workers import Workers
 from voice_ai.providers.protocols import CallInfo, SpeechStream
 from voice_ai.turn.events import EndOfTurn, SpeechEvent, StartOfTurn
 
-# Octets of audio not yet judged: 30 s. Full only when the processor cannot keep up; `send` waits.
+# Octets of audio not yet judged: 30 s. Full only when the processor cannot keep up:
+# the stream fails.
 MAX_WAITING = 30_000 * PCM16_8K.n_octets_per_ms
 
 # Hops judged by one job (a second of audio, 8 ms): one late call must not keep the others waiting.
@@ -140,7 +141,6 @@ class LocalSpeechStream:
         self._closed = False
         self._waiting = bytearray()
         self._audio_came = asyncio.Event()
-        self._room = asyncio.Event()
         self._kept = bytearray()
         self._kept_from = 0
         self._n_hops = 0
@@ -149,19 +149,11 @@ class LocalSpeechStream:
         self._stream_turn = 0
         self._recognition: Future[str] | None = None
 
-    async def send(self, audio: bytes) -> None:
-        """Put audio aside for the iterating task; waits when 30 s of it are waiting already.
-
-        Raises:
-            ProviderError: the stream is closed.
-        """
-        self._waiting += audio
-        self._audio_came.set()
-        while len(self._waiting) > MAX_WAITING and not self._closed:
-            self._room.clear()
-            await self._room.wait()
-        if self._closed:
-            raise ProviderError("stt", "the stream is closed", retryable=False)
+    def send(self, audio: bytes) -> None:
+        """Put audio aside for the iterating task, which fails when 30 s of it are waiting."""
+        if not self._closed and len(self._waiting) <= MAX_WAITING:
+            self._waiting += audio
+            self._audio_came.set()
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """Yield the caller's turns until the stream is left."""
@@ -171,7 +163,7 @@ class LocalSpeechStream:
         """Return the next event.
 
         Raises:
-            ProviderError: a model failed or was too late.
+            ProviderError: a model failed or was too late, or recognition has fallen behind.
         """
         while True:
             while not self._heard:
@@ -185,7 +177,6 @@ class LocalSpeechStream:
         self._closed = True
         self._forget_recognition()
         self._audio_came.set()
-        self._room.set()
 
     async def _judge(self) -> None:
         """Have the next whole hops judged; wait for some if there are none."""
@@ -205,10 +196,12 @@ class LocalSpeechStream:
             await self._audio_came.wait()
         if self._closed:
             raise StopAsyncIteration
+        if len(self._waiting) > MAX_WAITING:
+            wait_s = MAX_WAITING // PCM16_8K.n_octets_per_ms // 1000
+            raise ProviderError("stt", f"recognition has fallen {wait_s} s behind")
         n_octets = min(len(self._waiting) // HOP_OCTETS, MAX_HOPS) * HOP_OCTETS
         hops = bytes(self._waiting[:n_octets])
         del self._waiting[:n_octets]
-        self._room.set()
         return hops
 
     async def _told(self, heard: Heard) -> SpeechEvent | None:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import textwrap
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -177,6 +177,9 @@ class LocalUtterance:
             raise ProviderError("tts", "text after the end of an utterance", retryable=False)
         self._waiting.append(text)
         self._text_came.set()
+
+    def offer(self, take: Callable[[bytes], bool]) -> None:
+        """All audio is iterated: it comes from another thread."""
 
     async def finish(self) -> None:
         """Say that no more text comes."""
