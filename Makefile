@@ -13,7 +13,7 @@ COMPILED := $(subst /,.,$(patsubst ext/%.pyx,%,$(sort $(shell find ext -name '*.
 PURE := voice_ai.codec voice_ai.wire voice_ai.turn
 SPEECH := tests/data/speech
 
-.PHONY: serve call test style types native pure tests sanitize aarch64 aarch64-python fuzz leaks coverage-ext \
+.PHONY: serve call test style types native pure tests sanitize aarch64 aarch64-python faults fuzz soak autobahn leaks coverage-ext \
 	bench bench-load build dist-test lock clean
 
 serve: $(VENV)/.run      ## Answer the phone on port 8000
@@ -53,8 +53,32 @@ aarch64:                 ## The C programs for aarch64, under qemu
 aarch64-python: $(VENV)/.dev  ## The codec tests on an aarch64 Python, under qemu; some minutes
 	BIN=$(BIN) .ci/aarch64-python
 
-fuzz: $(VENV)/.dev       ## The parsers of frames, some minutes
-	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_frames.py --n 10_000_000
+FAULT ?=
+
+faults: $(VENV)/.dev     ## What can befall a call's services, in each phase of it: a table, two minutes; FAULT=flux for some
+	cd tests && PYTHONPATH=. $(abspath $(BIN))/python -m faults.table '$(FAULT)'
+
+FUZZ_FRAMES ?= 10_000_000
+FUZZ_MESSAGES ?= 10_000_000
+FUZZ_CONNECTIONS ?= 1_000_000
+FUZZ_CALLS ?= 50
+FUZZ_WORKERS ?= 2
+FUZZ := PYTHONPATH=tests $(BIN)/python tests/fuzz
+
+fuzz: $(VENV)/.dev       ## Frames, messages, connections with calls alongside; an hour, FUZZ_* say how many
+	$(FUZZ)/fuzz_frames.py --n $(FUZZ_FRAMES) --workers $(FUZZ_WORKERS)
+	$(FUZZ)/fuzz_messages.py --n $(FUZZ_MESSAGES) --workers $(FUZZ_WORKERS)
+	$(FUZZ)/fuzz_connections.py --n $(FUZZ_CONNECTIONS) --calls $(FUZZ_CALLS)
+
+soak: $(VENV)/.dev       ## Calls for hours on virtual time and for minutes on the real clock; SOAK_* say how long
+	PYTHONPATH=tests $(BIN)/python tests/soak/run_soak.py
+
+PYTHON27 ?= env PYENV_VERSION=2.7.18 python2.7
+AUTOBAHN := $(abspath $(VENV))/autobahn
+
+autobahn: $(VENV)/.dev $(VENV)/autobahn/.ready  ## Autobahn's websocket cases against our port and websockets; a minute
+	PYTHONPATH=tests $(BIN)/python tests/autobahn/run_autobahn.py \
+		--wstest '$(PYTHON27) -m autobahntestsuite.wstest' --user-base $(AUTOBAHN)
 
 leaks: $(VENV)/.dev      ## A million calls of each codec function, some minutes
 	LEAK_CALLS=1_000_000 $(BIN)/python -m pytest -q tests/leaks
@@ -110,6 +134,13 @@ $(VENV)/.load: benches/load/requirements-fastapi.txt $(VENV)/.bench
 $(VENV)/peers/.ready: benches/load/requirements-pipecat.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/peers
 	$(VENV)/peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# The suite runs under Python 2.7 alone; PYTHONUSERBASE is its environment, since that has no venv.
+$(VENV)/autobahn/.ready: tests/autobahn/requirements.txt
+	@$(PYTHON27) -c '' || { echo 'autobahn needs Python 2.7; name one: make autobahn PYTHON27=/path/to/python2.7' >&2; exit 2; }
+	PYTHONUSERBASE=$(AUTOBAHN) $(PYTHON27) -m pip install -q --disable-pip-version-check --user \
+		--no-warn-script-location --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.dev

@@ -53,6 +53,7 @@ class World:
         texts = {
             "greeting": agent.greeting,
             "apology": agent.apology,
+            "refusal": agent.refusal,
             "goodbye": agent.goodbye,
             "still_there": agent.still_there,
             "voicemail": agent.voicemail or "",
@@ -94,27 +95,32 @@ class World:
         )
 
 
+async def hold(
+    script: Callable[[World], Awaitable[None]],
+    llm: Callable[[], FakeLlm] = FakeLlm,
+    prepare: Callable[[World], None] = lambda world: None,
+) -> World:
+    """Hold a whole call with this script beside it; nothing of it may be left afterwards."""
+    world = World(llm())
+    prepare(world)
+    async with asyncio.TaskGroup() as world.late, asyncio.TaskGroup() as group:
+        talking = group.create_task(world.line.talk())
+        session = group.create_task(world.session().run())
+        await script(world)
+        world.line.caller_hangs_up()
+        async with asyncio.timeout(5):
+            await session
+        talking.cancel()
+    assert len(asyncio.all_tasks()) == 1
+    assert (world.stt.open_streams, world.llm.live, world.tts.live) == (0, 0, 0)
+    assert world.record.ended
+    return world
+
+
 def call(
     script: Callable[[World], Awaitable[None]],
     llm: Callable[[], FakeLlm] = FakeLlm,
     prepare: Callable[[World], None] = lambda world: None,
 ) -> World:
-    """Run a whole call with this script beside it; nothing of it may be left afterwards."""
-
-    async def main() -> World:
-        world = World(llm())
-        prepare(world)
-        async with asyncio.TaskGroup() as world.late, asyncio.TaskGroup() as group:
-            talking = group.create_task(world.line.talk())
-            session = group.create_task(world.session().run())
-            await script(world)
-            world.line.caller_hangs_up()
-            async with asyncio.timeout(5):
-                await session
-            talking.cancel()
-        assert len(asyncio.all_tasks()) == 1
-        assert (world.stt.open_streams, world.llm.live, world.tts.live) == (0, 0, 0)
-        assert world.record.ended
-        return world
-
-    return clock.run(main())
+    """Hold a call on a loop of its own, in virtual time."""
+    return clock.run(hold(script, llm, prepare))

@@ -14,7 +14,8 @@ from voice_ai.server.settings import Settings
 
 PUBLIC_URL = "https://phone.example.com"
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
-AGENT = Agent(instructions="You answer the phone.", greeting="Hello. Who is there?")
+# On the real clock a busy machine would have fillers said.
+AGENT = Agent(instructions="You answer the phone.", greeting="Hello. Who is there?", fillers=[])
 
 
 class World:

@@ -87,3 +87,11 @@ def test_a_method_is_a_tool():
 def test_an_agent_has_each_tool_once():
     with pytest.raises(UsageError, match="2 tools with the same name more than once"):
         Agent(instructions="x", tools=[tool(opening_hours), tool(opening_hours)])
+
+
+def test_fillers_are_the_languages_unless_there_are_own_ones_or_none_are_wanted() -> None:
+    assert all(Agent(instructions="x", language=language).fillers for language in ("en", "de"))
+    assert Agent(instructions="x").fillers != Agent(instructions="x", language="es").fillers
+    assert Agent(instructions="x", language="fi").fillers == ()
+    assert Agent(instructions="x", fillers=["Hm."]).fillers == ("Hm.",)
+    assert Agent(instructions="x", fillers=[]).fillers == ()

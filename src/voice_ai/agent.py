@@ -16,6 +16,14 @@ OnBargeIn: TypeAlias = Literal["finish", "cancel"]
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # A caller waits meanwhile; a tool of more than this had better tell them first.
 TOOL_TIMEOUT_S = 10.0
+# Of one tool in one call. Nobody needs as many; who is talked into more is being used.
+TOOL_MAX_PER_CALL = 50
+# Said where an agent has none of its own, by its language. In no language but these.
+FILLERS: dict[str, tuple[str, ...]] = {
+    "en": ("Let me see.", "Just a second."),
+    "de": ("Mal sehen.", "Einen kleinen Augenblick."),
+    "es": ("Déjeme ver.", "Un segundo."),
+}
 # E.164: a plus sign, the country and the rest, fifteen digits at most.
 PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -33,11 +41,15 @@ class Tool:
             `finish` lets it end and tells the model later, and gives it ten seconds after a
             hang-up. A plain function runs in a thread, which cannot be stopped: with `cancel` it
             runs on, and what it returns is dropped.
+        max_per_call: how often one call may have it run; None does not count.
+        max_per_hour: how often all calls of a process may, in any hour; None does not count.
     """
 
     function: ToolFunction
     timeout_s: float = TOOL_TIMEOUT_S
     on_barge_in: OnBargeIn = "cancel"
+    max_per_call: int | None = TOOL_MAX_PER_CALL
+    max_per_hour: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the model cannot be offered."""
@@ -61,6 +73,9 @@ class Tool:
             raise UsageError(
                 f"tool {self.name!r}: on_barge_in is {self.on_barge_in!r}, needed finish or cancel"
             )
+        for limit in (self.max_per_call, self.max_per_hour):
+            if limit is not None and limit < 1:
+                raise UsageError(f"tool {self.name!r} has a limit of {limit}, needed 1 or more")
 
     @property
     def name(self) -> str:
@@ -79,7 +94,11 @@ def tool(function: ToolFunction, /) -> Tool: ...
 
 @overload
 def tool(
-    *, timeout_s: float = TOOL_TIMEOUT_S, on_barge_in: OnBargeIn = "cancel"
+    *,
+    timeout_s: float = TOOL_TIMEOUT_S,
+    on_barge_in: OnBargeIn = "cancel",
+    max_per_call: int | None = TOOL_MAX_PER_CALL,
+    max_per_hour: int | None = None,
 ) -> Callable[[ToolFunction], Tool]: ...
 
 
@@ -89,6 +108,8 @@ def tool(
     *,
     timeout_s: float = TOOL_TIMEOUT_S,
     on_barge_in: OnBargeIn = "cancel",
+    max_per_call: int | None = TOOL_MAX_PER_CALL,
+    max_per_hour: int | None = None,
 ) -> Tool | Callable[[ToolFunction], Tool]:
     """Offer a function to the model: `@tool`, or `@tool(timeout_s=5.0, on_barge_in="finish")`.
 
@@ -100,13 +121,14 @@ def tool(
         function: the function.
         timeout_s: see Tool.
         on_barge_in: see Tool.
+        max_per_call, max_per_hour: see Tool.
 
     Raises:
         UsageError: the function has no docstring or no name, or takes what has none.
     """
 
     def make(function: ToolFunction) -> Tool:
-        return Tool(function, timeout_s, on_barge_in)
+        return Tool(function, timeout_s, on_barge_in, max_per_call, max_per_hour)
 
     return make if function is None else make(function)
 
@@ -136,10 +158,12 @@ class Agent:
             start-up.
         apology: said when an answer cannot be had; made at start-up too, so that it needs no
             provider.
+        refusal: said instead when the model will not answer that.
         goodbye: said before we hang up for a reason of our own.
         still_there: said to a caller who has been silent for six seconds; twice, then `goodbye`.
-        fillers: bridge a silence of more than 1.2 s before an answer, one after the other; none
-            leaves it silent.
+        fillers: bridge a silence of more than 1.2 s before an answer, one after the other. None
+            takes those of the language, in English, German and Spanish; an empty list leaves it
+            silent.
         moments: said, likewise, when a tool takes longer than 0.8 s.
         interruptible_greeting: whether the caller may speak into the greeting.
         protected_ms: for how long after its first sound an answer cannot be interrupted.
@@ -163,9 +187,10 @@ class Agent:
     instructions: str
     greeting: str = "Hello, how can I help you?"
     apology: str = "I am sorry, something went wrong on our side. Could you say that again?"
+    refusal: str = "I am sorry, I am not able to help with that."
     goodbye: str = "I am sorry, I have to end this call. Goodbye."
     still_there: str = "Are you still there?"
-    fillers: tuple[str, ...] = ()
+    fillers: tuple[str, ...] | None = None
     moments: tuple[str, ...] = ("One moment, please.", "Just a moment.")
     interruptible_greeting: bool = True
     protected_ms: float | None = None
@@ -183,12 +208,15 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Take lists for tuples, and refuse what cannot be spoken."""
+        if self.fillers is None:
+            object.__setattr__(self, "fillers", FILLERS.get(self.language, ()))
         for name in ("answers", "tools", "keyterms", "fillers", "moments"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in (
             "instructions",
             "greeting",
             "apology",
+            "refusal",
             "goodbye",
             "still_there",
             "fallback",

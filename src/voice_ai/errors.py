@@ -3,6 +3,9 @@
 from typing import Literal
 
 Stage = Literal["stt", "llm", "tts"]
+# Failed: nothing usable, or broken off. Refused: the model will not answer that. Cut: broken off
+# after whole sentences, which stand.
+FailureKind = Literal["failed", "refused", "cut"]
 
 
 class VoiceAIError(Exception):
@@ -29,11 +32,29 @@ class ProtocolError(PeerError):
 class ProviderError(PeerError):
     """A speech or language service failed in one stage of a turn."""
 
-    def __init__(self, stage: Stage, message: str, *, retryable: bool = True) -> None:
-        """Keep the stage, the text, and whether trying again can help (a refused key cannot)."""
+    def __init__(
+        self,
+        stage: Stage,
+        message: str,
+        *,
+        retryable: bool = True,
+        kind: FailureKind = "failed",
+        retry_after_s: float = 0.0,
+    ) -> None:
+        """Keep the stage, the text, and whether trying again can help (a refused key cannot).
+
+        Args:
+            stage: which service.
+            message: what happened; no key, and nothing of what was said.
+            retryable: whether the same request can succeed later.
+            kind: what the caller is to hear of it.
+            retry_after_s: how long the service wants to be left alone.
+        """
         super().__init__(message)
         self.stage: Stage = stage
         self.retryable = retryable
+        self.kind: FailureKind = kind
+        self.retry_after_s = retry_after_s
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -53,6 +53,15 @@ def test_nothing_is_taken_from_nothing() -> None:
     assert audio.until_ms == audio.received_ms == 0.0
 
 
+def test_who_is_to_know_of_an_unheard_caller_is_told_of_each_that_is_late() -> None:
+    waiting, late, told = backlog(), iter([False, True, False]), list[str]()
+    with waiting.poured_into(lambda message: next(late), lambda: told.append("late")):
+        put(waiting, voice(MESSAGE))
+        assert told == []
+        put(waiting, voice(2 * MESSAGE))
+    assert told == ["late"]
+
+
 def test_less_than_a_message_waits_for_the_rest_of_it() -> None:
     waiting, sent, audio = backlog(), list[bytes](), voice(MESSAGE)
     with waiting.poured_into(sent.append):

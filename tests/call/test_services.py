@@ -12,7 +12,7 @@ from voice_ai.errors import ProviderError
 async def test_every_phrase_and_no_excuse_for_tools_that_are_not_there():
     tts, agent = FakeTts(), Agent(instructions="x", fillers=["Hmm.", "Well."])
     phrases, fillers = await make_sounds(agent, tts)
-    texts = [agent.greeting, agent.apology, agent.goodbye, agent.still_there]
+    texts = [agent.greeting, agent.apology, agent.refusal, agent.goodbye, agent.still_there]
     assert [spoken.text for spoken in phrases.values()] == texts
     assert [spoken.text for spoken in fillers["filler"]] == ["Hmm.", "Well."]
     assert fillers["moment"] == []

@@ -280,18 +280,61 @@ def test_a_failed_answer_becomes_an_apology_and_the_call_goes_on(stage: str) -> 
     call(script, lambda: FakeLlm(lambda said: failure if stage == "llm" else "Yes."))
 
 
-def test_a_model_that_fails_in_mid_answer_is_heard_as_far_as_it_came() -> None:
+def answered(*parts: str | ToolRequested | ProviderError, n_requests: int = 1) -> World:
+    """A call in which this is all that the model says; the requests after the first fail."""
+
     async def script(world: World) -> None:
         await world.listening()
         world.stt.hear("Hello?")
-        await world.until(lambda: len(world.tts.spoken) == 1)
-        apology = MS_PER_CHAR * len(world.agent.apology) * 8
-        await world.until(lambda: world.line.audio_octets() > apology)
-        await world.until(lambda: world.line.loop.time() > world.line.played_until + 0.05)
+        await world.until(lambda: len(world.llm.requests) == n_requests)
+        await world.quiet()
 
-    broken = ["This far. And no ", ProviderError("llm", "cut")]
-    world = call(script, lambda: FakeLlm(lambda said: broken))
-    assert AgentSaid(3, "This far.", False) in world.llm.settled[-1]
+    answers = [list(parts), *[GONE] * n_requests]
+    return call(script, lambda: FakeLlm(lambda said: answers.pop(0)))
+
+
+GONE = ProviderError("llm", "the connection is gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("This far. And no ", "This far. "),
+        ("This far. And so far. And no", "This far. And so far. "),
+        ("This far! Really?", "This far! Really? "),
+        ("It is open at 9 a.m.", "It is open at 9 a.m. "),
+        ("Wait.", "Wait. "),
+    ],
+)
+def test_a_model_that_fails_in_mid_answer_ends_at_the_sentence(text: str, heard: str) -> None:
+    world = answered(text, GONE)
+    assert world.line.played() == f"Hello.{heard}"
+    assert AgentSaid(3, heard.strip(), False) in world.llm.settled[-1]
+    assert world.record.failures == ["llm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("And no", ""),
+        ("As far as I can see from here, there is n", "As far as I can see from here, "),
+    ],
+)
+def test_half_a_sentence_is_apologised_for(text: str, heard: str) -> None:
+    world = answered(text, GONE)
+    assert world.line.played() == f"Hello.{heard}{world.agent.apology}"
+
+
+def test_a_promise_before_a_tool_is_no_answer() -> None:
+    request = ToolRequested("c1", "opening_hours", '{"day": "monday"}')
+    world = answered("Let me see.", request, n_requests=2)
+    assert world.line.played() == f"Hello.Let me see. {world.agent.apology}"
+
+
+@pytest.mark.parametrize("text", ["", "Well. "])
+def test_a_refusal_is_told_as_one(text: str) -> None:
+    world = answered(text, ProviderError("llm", "refused", kind="refused"))
+    assert world.line.played() == f"Hello.{text}{world.agent.refusal}"
 
 
 def test_an_empty_answer_is_no_silence() -> None:

@@ -198,6 +198,25 @@ def test_fillers_are_never_the_same_twice_in_a_row() -> None:
     assert said in ("Hm.Well.Hm.", "Well.Hm.Well.")
 
 
+def test_a_long_silence_is_filled_again_and_again_until_we_give_up() -> None:
+    async def script(world: World) -> None:
+        world.fillers["filler"] = [world.spoken("Hm."), world.spoken("Well.")]
+        world.llm.delay_s = 60.0
+        await world.listening()
+        world.stt.hear("So?")
+        await world.until(lambda: "wrong" in world.line.played())
+
+    world = call(script, echo, ruled(filler_ms=1_200, filler_again_ms=2_500))
+    until, silences = 0.0, []
+    for kind, data, at in world.line.sent:
+        if kind == "audio":
+            assert isinstance(data, bytes)
+            silences.append(at - until)
+            until = max(at, until) + len(data) / 8000
+    assert world.line.played().count("Hm.") == world.line.played().count("Well.") == 3
+    assert max(silences[1:]) < 2.5
+
+
 # Ends.
 
 

@@ -170,6 +170,46 @@ def test_a_filler_bridges_the_silence_and_is_no_part_of_what_was_said() -> None:
     assert said_of(world)[-1] == "Yes."
 
 
+def unheard(world: World) -> None:
+    world.rules = Rules(filler_ms=1200, silence_ms=None)
+    world.fillers["filler"] = [world.spoken("Hmm, well.")]
+
+
+async def wait_unheard(world: World) -> None:
+    """The recogniser is late, and the caller has spoken and waits."""
+    await world.listening()
+    world.stt.start()
+    world.stt.is_late = True
+    await world.until(lambda: len(world.line.played()) > len("Hello."))
+    world.stt.is_late = False
+
+
+def test_a_caller_whom_a_late_recogniser_has_not_heard_is_told_a_filler() -> None:
+    async def script(world: World) -> None:
+        await wait_unheard(world)
+        await asyncio.sleep(1.0)
+        world.stt.end("Count.")
+        await world.quiet()
+
+    world = call(script, story, unheard)
+    assert world.line.played() == f"Hello.Hmm, well.{STORY} "
+    assert said_of(world) == ["Hello.", STORY]
+
+
+def test_what_was_heard_of_an_answer_does_not_begin_before_the_filler_ends() -> None:
+    async def script(world: World) -> None:
+        await wait_unheard(world)
+        world.stt.end("Count.")
+        await world.until(lambda: "one two three" in world.line.played())
+        await asyncio.sleep(len("Hmm, well.one two three") * MS_PER_CHAR / 1000)
+        world.stt.hear("Stop.")
+        await world.quiet()
+
+    world = call(script, story, unheard)
+    assert world.line.played().startswith("Hello.Hmm, well.one two three")
+    assert world.record.turns[0].heard == "one two three"
+
+
 def test_a_silent_caller_is_asked_for_twice_and_then_left() -> None:
     async def script(world: World) -> None:
         await world.until(lambda: world.line.hung_up, 120)

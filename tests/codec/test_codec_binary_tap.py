@@ -19,6 +19,7 @@ def test_nothing():
     tap = BinaryTap()
     assert tap.feed(b"") is None
     assert tap.audio == b""
+    assert list(tap.texts) == []
 
 
 def test_audio_alone_leaves_nothing():
@@ -29,17 +30,37 @@ def test_audio_alone_leaves_nothing():
     assert tap.audio == bytes(range(200)) * 8
 
 
-def test_what_is_not_binary_is_given_back_as_it_is():
+def test_what_is_no_message_is_given_back_as_it_is():
     tap = BinaryTap()
-    for data in (TEXT, PING, TEXT + PING):
+    for data in (PING, PING + TEXT, PING + AUDIO):
         assert tap.feed(data) is data
-        assert tap.audio == b""
+        assert (tap.audio, list(tap.texts)) == (b"", [])
+
+
+def test_texts_that_come_whole_are_taken_and_what_is_behind_them_is_not_audio():
+    tap = BinaryTap()
+    assert tap.feed(TEXT + Frame(Opcode.TEXT, "é".encode()).serialize(mask=False)) is None
+    assert tap.texts == ['{"type":"Flushed"}', "é"]
+    assert tap.feed(b"") is None
+    assert list(tap.texts) == []
+    assert tap.feed(TEXT[:-1]) == TEXT[:-1]
+    assert tap.feed(TEXT[-1:] + TEXT) == TEXT[-1:] + TEXT
+    assert list(tap.texts) == []
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\xed\xa0\x80", b"\xc3"])
+def test_a_text_that_is_no_utf_8_is_for_the_library_which_closes(octets):
+    frame = Frame(Opcode.TEXT, octets).serialize(mask=False)
+    tap = BinaryTap()
+    assert tap.feed(TEXT + frame + TEXT) == frame + TEXT
+    assert tap.texts == ['{"type":"Flushed"}']
 
 
 def test_audio_behind_a_text_does_not_overtake_it():
     tap = BinaryTap()
-    assert tap.feed(AUDIO + TEXT + AUDIO[:100]) == TEXT + AUDIO[:100]
+    assert tap.feed(AUDIO + TEXT + AUDIO[:100]) == AUDIO[:100]
     assert tap.audio == bytes(range(200)) * 4
+    assert tap.texts == ['{"type":"Flushed"}']
     assert tap.feed(AUDIO[100:]) == AUDIO[100:]
     assert tap.feed(AUDIO) is None
 
@@ -150,6 +171,7 @@ def test_any_frames_in_any_pieces_mean_the_same_in_the_same_order(frames, data):
     for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         rest = tap.feed(whole[begin:end])
         found.append(tap.audio)
+        found += tap.texts
         found += reader.feed(rest or b"")
     assert reader.data == b""
     assert together(found) == together(means)

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
@@ -19,7 +19,10 @@ import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from fakes.faults import VoiceFault
+
 Voice = Callable[[str, str, int], bytes]
+Refusal = Callable[[], tuple[int, str] | None]
 
 CHAR_MS = 60
 AMPLITUDE = 8000
@@ -74,6 +77,18 @@ def pcm16_to_ulaw(pcm16: "np.ndarray[Any, np.dtype[np.int16]]") -> bytes:
     return (~(code | np.where(value < 0, 0x80, 0)) & 0xFF).astype(np.uint8).tobytes()
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What befalls one connection after so many octets of audio, to the octet.
+
+    `how` is a close code; "abort", without a frame (RST, if anything was unread); "stall", open and
+    silent; or "error", the service's Error and then its close.
+    """
+
+    after: int
+    how: int | str = 1011
+
+
 @dataclass
 class Spoken:
     """A text that was begun, and where its audio lies among the octets sent on its socket."""
@@ -81,6 +96,15 @@ class Spoken:
     text: str
     start: int
     end: int
+
+    def words(self, n_octets_per_char: float) -> list[tuple[str, float]]:
+        """Return its words as far as they were spoken, each with its share of 0 to 1."""
+        n_chars = (self.end - self.start) / n_octets_per_char
+        shares = [
+            (word[0], (n_chars - word.start()) / len(word[0]))
+            for word in re.finditer(r"\S+", self.text)
+        ]
+        return [(word, min(share, 1.0)) for word, share in shares if share > 0]
 
 
 class AuraConnection:
@@ -97,12 +121,20 @@ class AuraConnection:
         self.sent = bytearray()
         self.said_goodbye = False
         self.gone = asyncio.Event()
+        self.fault = service.faults.popleft() if service.faults else None
         self._text = ""
         self._jobs: deque[str | None] = deque()  # texts to speak; None is a Flush
         self._has_jobs = asyncio.Event()
         self._generation = 0  # of Clear
         self._flushed_at: deque[float] = deque()
         self._n_answers = 0
+        self.cut = service.cuts.popleft() if service.cuts else None
+
+    @property
+    def words(self) -> list[tuple[str, float]]:
+        """The words that it spoke, each with its share."""
+        n_octets_per_char = len(self.service.voice("a", self.encoding, self.rate_hz))
+        return [word for spoken in self.ledger for word in spoken.words(n_octets_per_char)]
 
     @property
     def n_flushes(self) -> int:
@@ -139,6 +171,7 @@ class AuraConnection:
         self.messages.append(message)
         if self.said_goodbye:
             self.service.violations.append(f"{kind} after Close")
+        await self._suffer(0)
         match kind:
             case "Speak":
                 await self._take(message.get("text"))
@@ -177,7 +210,7 @@ class AuraConnection:
             self.service.violations.append(
                 f"more than {MAX_FLUSHES} Flush in {FLUSH_WINDOW_S:.0f} s"
             )
-        if len(self._flushed_at) > self.service.max_flushes:
+        if self._withholds("Flush") or len(self._flushed_at) > self.service.max_flushes:
             await self.send(
                 {"type": "Warning", "code": "EXCESSIVE_FLUSH", "description": "Flush was ignored"}
             )
@@ -201,7 +234,32 @@ class AuraConnection:
         for _ in range(n_flushes if self.service.answers_flush_after_clear else 0):
             await self._answer("Flushed")
 
+    async def _suffer(self, n_octets: int) -> None:
+        """Have the fault happen, if it is time for it; it does not return while it stalls."""
+        fault = self.fault
+        if fault is None or fault.withholds or (fault.stalls and not n_octets):
+            return
+        if n_octets < fault.after:
+            self.fault = replace(fault, after=fault.after - n_octets)
+            return
+        self.service.n_struck += 1
+        self.fault = None
+        if fault.text:
+            await self.send(fault.text)
+        if fault.code is not None:
+            await self.socket.close(fault.code, "NET-0000")
+        elif fault.stalls:
+            await asyncio.Event().wait()
+
+    def _withholds(self, kind: str) -> bool:
+        if self.fault is None or self.fault.withholds != kind:
+            return False
+        self.service.n_struck += 1
+        return True
+
     async def _answer(self, kind: str) -> None:
+        if self._withholds(kind):
+            return
         await self.send({"type": kind, "sequence_id": self._n_answers})
         self._n_answers += 1
 
@@ -237,14 +295,32 @@ class AuraConnection:
             if generation != self._generation:
                 return
             chunk = audio[start : start + next(sizes)]
+            if self.cut is not None:
+                chunk = chunk[: self.cut.after - len(self.sent)]
             start += len(chunk)
-            await self.send(chunk)
+            if chunk:
+                await self._suffer(len(chunk))
+                await self.send(chunk)
             self.sent += chunk
             spoken.end = len(self.sent)
+            if self.cut is not None and len(self.sent) >= self.cut.after:
+                await self._be_cut(self.cut.how)
             if service.close_after is not None and len(self.sent) >= service.close_after[0]:
                 await self.socket.close(*service.close_after[1:])
             pace = 0.0 if service.rate is None else len(chunk) / n_octets_per_s / service.rate
             await asyncio.sleep(pace)
+
+    async def _be_cut(self, how: int | str) -> None:
+        """Let happen what is to befall this connection; nothing is spoken on it any more."""
+        await self.service.notify()
+        if how == "error":
+            await self.send({"type": "Error", "code": "NET-0000", "description": "synthesis"})
+            how = 1011
+        if how == "abort":
+            self.socket.transport.abort()
+        elif isinstance(how, int):
+            await self.socket.close(how, "NET-0000")
+        await asyncio.Event().wait()
 
 
 class FakeAura:
@@ -258,7 +334,8 @@ class FakeAura:
     Set to fail or to script: `refuse` (status, body) of the next handshakes; `close_after` (octets
     of audio, code, reason); `stall_after` octets until `unstall()`; `max_flushes` before Warnings;
     `answers_clear`; `answers_flush_after_clear`; `late_octets` of audio between Clear and Cleared;
-    `segments` for a service that speaks whole sentences without a Flush.
+    `segments` for a service that speaks whole sentences without a Flush. `cuts` holds what befalls
+    each connection, in order; those after it are well.
     """
 
     path = "/v1/speak"
@@ -276,7 +353,7 @@ class FakeAura:
         self.first_byte_ms = first_byte_ms
         self.rate = rate
         self.chunk_octets = chunk_octets
-        self.refuse: tuple[int, str] | None = None
+        self.refuse: tuple[int, str] | Refusal | None = None
         self.close_after: tuple[int, int, str] | None = None
         self.stall_after: int | None = None
         self.max_flushes = MAX_FLUSHES
@@ -284,6 +361,9 @@ class FakeAura:
         self.answers_flush_after_clear = False
         self.late_octets = 0
         self.segments = True
+        self.cuts: deque[Cut | None] = deque()
+        self.faults: deque[VoiceFault] = deque()
+        self.n_struck = 0
         self.violations: list[str] = []
         self.connections: list[AuraConnection] = []
         self.changed = asyncio.Condition()
@@ -294,6 +374,21 @@ class FakeAura:
         self.connections.append(connection)
         await self.notify()
         await connection.serve()
+
+    def befall(self, fault: VoiceFault) -> None:
+        """Have this befall the connection that is open, or else the next handshake."""
+        live = [connection for connection in self.connections if not connection.gone.is_set()]
+        if live and fault.refuse is None:
+            live[-1].fault = fault
+        else:
+            self.faults.append(fault)
+            self.refuse = self._refusal
+
+    def _refusal(self) -> tuple[int, str] | None:
+        if not self.faults or self.faults[0].refuse is None:
+            return None
+        self.n_struck += 1
+        return self.faults.popleft().refuse or 500, "{}"
 
     async def notify(self) -> None:
         """Wake those who wait for something to change."""
@@ -321,6 +416,11 @@ class FakeAura:
     def last(self) -> AuraConnection:
         """The newest connection."""
         return self.connections[-1]
+
+    @property
+    def words(self) -> list[tuple[str, float]]:
+        """The words of all connections, each with the share that was spoken."""
+        return [word for connection in self.connections for word in connection.words]
 
     @property
     def texts(self) -> list[str]:

@@ -8,6 +8,8 @@ of the vendor's protocol.
 
 import asyncio
 import json
+import socket
+import struct
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -74,6 +76,7 @@ class FluxConnection:
         self.gone = asyncio.Event()
         self.stalled = service.stalled
         self.fault = service.faults.popleft() if service.faults else WELL
+        self.withheld = ""
         self.audio = bytearray() if service.keeps_audio else None
         self._n_sent = 0
         self._n_octets = 0
@@ -99,7 +102,7 @@ class FluxConnection:
     async def serve(self) -> None:
         """Speak the protocol until either side closes."""
         await self._suffer("audio")
-        if self.service.says_connected:
+        if self.service.says_connected and self.withheld != "Connected":
             await self.send({"type": "Connected"})
         try:
             async for message in self.socket:
@@ -139,20 +142,24 @@ class FluxConnection:
             service.violations.append("audio after CloseStream")
         self.chunks.append(len(audio))
         self._n_octets += len(audio)
-        if self.audio is not None:
-            self.audio += audio
         await self._suffer("audio")
+        if self.audio is not None and not self.stalled:
+            self.audio += audio
         if service.stall_after is not None and self._n_octets >= service.stall_after:
             self.stalled = True
         if service.close_after is not None and self._n_octets >= service.close_after[0]:
             await self.socket.close(*service.close_after[1:])
         elif not self.stalled:
             for message in self.ear.feed(audio):
+                if message["event"] == self.withheld:
+                    continue
                 if not service.is_scripted or message["event"] == "Update":
                     await self.send(message)
                     await self._suffer(message["event"])
                 if self.stalled:
                     break
+        elif self.fault.how == "UPDATES":
+            await self.send({"type": "Warning", "code": "BUSY", "description": ""})
         async with service.changed:
             service.changed.notify_all()
 
@@ -161,8 +168,23 @@ class FluxConnection:
         fault = self.fault
         if fault.at != at or self.heard_ms < fault.after_ms or self.stalled:
             return
+        self.service.n_struck += 1
+        if fault.withholds:
+            self.withheld, self.fault = fault.withholds, WELL
+            return
+        if fault.text:
+            await self.socket.send(fault.text)
+            if fault.code is None:
+                self.fault = WELL
+                return
         self.stalled = True
-        if fault.abort:
+        if fault.how == "FIN":
+            self.socket.transport.write_eof()
+        elif fault.abort or fault.how == "RST":
+            linger = struct.pack("ii", fault.how == "RST", 0)
+            self.socket.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
             self.socket.transport.abort()
         elif fault.code is not None:
             await self.socket.close(fault.code, "NET-0000")
@@ -221,7 +243,8 @@ class FakeFlux:
     Set to fail or to script: `refuse` (status, body) of all handshakes, or a function that tells of
     each; `faults`, one for each handshake or connection to come; `close_after` (octets, code,
     reason); `stall_after` octets; `stalled` from the start; `says_connected`; `is_scripted` for a
-    service that hears nothing by itself but sends its Updates; `keeps_audio`.
+    service that hears nothing by itself but sends its Updates; `keeps_audio`, of each connection
+    what it has listened to.
     """
 
     path = "/v2/listen"
@@ -239,6 +262,7 @@ class FakeFlux:
         self.hears_spoken = hears_spoken
         self.refuse: tuple[int, str] | Refusal | None = None
         self.faults: deque[Fault] = deque()
+        self.n_struck = 0
         self.keeps_audio = False
         self.close_after: tuple[int, int, str] | None = None
         self.stall_after: int | None = None
@@ -254,9 +278,18 @@ class FakeFlux:
         self.faults.extend(faults)
         self.refuse = self._refusal
 
+    def befall(self, fault: Fault) -> None:
+        """Have this befall the connection that is open, or else the next handshake."""
+        live = [connection for connection in self.connections if not connection.gone.is_set()]
+        if live and fault.refuse is None:
+            live[-1].fault = fault
+        else:
+            self.suffer([fault])
+
     def _refusal(self) -> tuple[int, str] | None:
         if not self.faults or self.faults[0].refuse is None:
             return None
+        self.n_struck += 1
         return self.faults.popleft().refuse or 500, "{}"
 
     async def serve(self, socket: ServerConnection, query: dict[str, list[str]]) -> None:

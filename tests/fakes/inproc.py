@@ -14,6 +14,7 @@ from voice_ai.providers.protocols import (
     Audio,
     CallInfo,
     SpokenTo,
+    Taken,
     TextDelta,
     ToolRequested,
     ToolSpec,
@@ -53,7 +54,7 @@ class FakeLine:
         self.stuck = asyncio.Event()
         self.stuck.set()
 
-    def tap(self, target: object, n_octets: object, arrived: object) -> None:
+    def tap(self, target: object, n_octets: object, arrived: object, marked: object) -> None:
         """All audio comes as messages."""
 
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
@@ -71,6 +72,9 @@ class FakeLine:
     @property
     def is_free(self) -> bool:
         return self.stuck.is_set()
+
+    def gate(self, voice: object, otherwise: object) -> None:
+        """All of a voice is written piece by piece."""
 
     def write_audio(self, data: bytes) -> None:
         self._play(data)
@@ -155,6 +159,7 @@ class FakeStt:
         self.received = bytearray()
         self.open_streams = 0
         self.turns = 0
+        self.is_late = False
 
     @asynccontextmanager
     async def open(self, call: CallInfo) -> AsyncIterator["FakeStt"]:
@@ -167,9 +172,10 @@ class FakeStt:
         finally:
             self.open_streams -= 1
 
-    def send(self, audio: bytes) -> None:
+    def send(self, audio: bytes) -> bool:
         assert audio
         self.received += audio
+        return self.is_late
 
     async def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         while (event := await self.events.get()) is not None:
@@ -291,6 +297,8 @@ class _Utterance:
         self.tts = tts
         self.texts: asyncio.Queue[str | None] = asyncio.Queue()
         self.take: Callable[[bytes], bool] = lambda audio: False
+        self.taken = Taken()
+        self.owes = False
 
     def offer(self, take: Callable[[bytes], bool]) -> None:
         self.take = take

@@ -62,8 +62,12 @@ Answer = str | FunctionCall | Refused | tuple[FunctionCall, ...]
 Answers = Callable[[list[JSON]], Answer] | Sequence[Answer] | None
 AbortLeaves = Literal["nothing", "finished_items", "everything"]
 FailureKind = Literal[
-    "status", "error", "failed", "incomplete", "cut", "malformed", "stall", "mute"
+    "status", "error", "failed", "incomplete", "cut", "malformed", "stall", "mute", "late", "end"
 ]
+
+STREAM_FAILURES: tuple[FailureKind, ...] = (
+    "error", "failed", "incomplete", "cut", "malformed", "stall", "end",
+)  # fmt: skip
 
 
 @dataclass
@@ -71,17 +75,22 @@ class Failure:
     """What shall go wrong, at which operation; a stream's failures after so many deltas.
 
     With fewer deltas than that, a stream fails where its end would stand. `mute` does not answer at
-    all, `stall` falls silent, `cut` drops the connection, `end` ends the stream in good order.
+    all, `stall` falls silent, `cut` drops the connection, `end` ends the stream in good order;
+    `late` thinks for `late_s` and then does its work. A `live` one befalls a stream that is under
+    way, too. One that `lasts` befalls all requests.
     """
 
     kind: FailureKind
-    at: str = "responses.create"
+    at: str = "responses.create"  # or another operation, or "any"
     status: int = 500
     code: str | None = "server_error"
     param: str | None = None
     reason: str = "max_output_tokens"
     retry_after: str | None = None
     after_deltas: int = 0
+    late_s: float = 0.0
+    live: bool = False
+    lasts: bool = False
 
 
 @dataclass
@@ -145,6 +154,7 @@ class FakeOpenAI:
         self.api_key = api_key
         self.first_token_s = first_token_s
         self.inter_token_s = inter_token_s
+        self.inter_item_s = 0.0  # how long the model thinks behind a text
         self.abort_leaves: AbortLeaves = abort_leaves
         self.linger = linger
         self.guards_reasoning = guards_reasoning
@@ -154,6 +164,8 @@ class FakeOpenAI:
         self.conversations: dict[str, Conversation] = {}
         self.n_connections = 0
         self.n_aborted = 0
+        self.n_under_way = 0
+        self.n_struck = 0  # requests that were told to fail
         self._failures: deque[Failure] = deque()
         self._answer: Callable[[list[JSON]], Answer] = (
             answers if callable(answers) else self._next_answer
@@ -227,6 +239,7 @@ class FakeOpenAI:
             request.transport.get_extra_info("peername") if request.transport else ("", 0)
         )
         self.n_connections = len(self._ports)
+        self.n_under_way += 1
         try:
             self._check_key(request)
             if (failure := self._take(operation, "status")) is not None:
@@ -239,6 +252,8 @@ class FakeOpenAI:
                 )
             if self._take(operation, "mute") is not None:
                 await asyncio.Event().wait()
+            if (failure := self._take(operation, "late")) is not None:
+                await asyncio.sleep(failure.late_s)
             answer: web.StreamResponse = await handler(request)
             return answer
         except Refusal as refusal:
@@ -248,6 +263,7 @@ class FakeOpenAI:
                 )
             return refused(refusal.status, refusal.message, refusal.code, refusal.param)
         finally:
+            self.n_under_way -= 1
             self._changed.set()
 
     def _check_key(self, request: web.Request) -> None:
@@ -255,10 +271,14 @@ class FakeOpenAI:
         if scheme != "Bearer" or not key or self.api_key not in (None, key):
             raise Refusal(401, f"Incorrect API key provided: {key}.", "invalid_api_key")
 
-    def _take(self, operation: str, *kinds: FailureKind) -> Failure | None:
+    def _take(self, operation: str, *kinds: FailureKind, is_live: bool = False) -> Failure | None:
         for failure in self._failures:
-            if failure.at == operation and failure.kind in kinds:
-                self._failures.remove(failure)
+            if is_live and not failure.live:
+                continue
+            if failure.at in (operation, "any") and failure.kind in kinds:
+                self.n_struck += 1
+                if not failure.lasts:
+                    self._failures.remove(failure)
                 return failure
         return None
 
@@ -424,9 +444,7 @@ class FakeOpenAI:
     async def _bare_events(
         self, body: JSON, output: list[JSON], finished: list[JSON]
     ) -> AsyncIterator[JSON]:
-        failure = self._take(
-            "responses.create", "error", "failed", "incomplete", "cut", "malformed", "stall", "end"
-        )
+        failure = self._take("responses.create", *STREAM_FAILURES)
         n_left = failure.after_deltas if failure is not None else -1
         yield {"type": "response.created", "response": response_json(body, "in_progress", [])}
         yield {"type": "response.in_progress", "response": response_json(body, "in_progress", [])}
@@ -435,6 +453,9 @@ class FakeOpenAI:
             parts = item_events(item, index, obfuscate=wants_obfuscation(body))
             for event in parts:
                 if event["type"].endswith(".delta"):
+                    if failure is None:
+                        failure = self._take("responses.create", *STREAM_FAILURES, is_live=True)
+                        n_left = failure.after_deltas if failure is not None else -1
                     if failure is not None and n_left == 0:
                         async for last in self._fail(body, failure, finished, item):
                             yield last
@@ -443,6 +464,8 @@ class FakeOpenAI:
                 yield event
                 if event["type"] == "response.output_item.done":
                     finished.append(item)
+                    if item["type"] == "message" and self.inter_item_s:
+                        await asyncio.sleep(self.inter_item_s)
                 elif event["type"].endswith(".delta") and self.inter_token_s:
                     await asyncio.sleep(self.inter_token_s)
         if failure is not None:

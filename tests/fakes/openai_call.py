@@ -6,11 +6,22 @@ from typing import Any
 
 from fakes.openai_api import FakeOpenAI
 from voice_ai.providers.openai.model import OpenAILanguageModel
-from voice_ai.providers.protocols import CallInfo, Dialogue, TextDelta, ToolRequested, ToolSpec
+from voice_ai.providers.protocols import (
+    CallInfo,
+    Dialogue,
+    ModelEvent,
+    TextDelta,
+    ToolRequested,
+    ToolSpec,
+)
 from voice_ai.turn.events import AgentSaid, CallerSaid, Said, ToolAnswered, ToolCalled
 
 INSTRUCTIONS = "You answer the phone."
-CALL = CallInfo("CA1")
+
+
+def a_call() -> CallInfo:
+    """One with all of its retries left."""
+    return CallInfo("CA1")
 
 
 class Talk:
@@ -33,7 +44,7 @@ class Talk:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text
-                else:
+                elif isinstance(event, ToolRequested):
                     calls.append(event)
         return text, calls
 
@@ -64,6 +75,14 @@ class Talk:
         return answer
 
 
+async def request_of(events: AsyncIterator[ModelEvent]) -> ToolRequested:
+    """Return the first request for a tool, and leave the rest unread."""
+    while True:
+        event = await anext(events)
+        if isinstance(event, ToolRequested):
+            return event
+
+
 @asynccontextmanager
 async def talking(
     fake: FakeOpenAI, tools: Sequence[ToolSpec] = (), key: str = "sk-test", **settings: Any
@@ -72,6 +91,6 @@ async def talking(
     settings.setdefault("model", "gpt-5-nano")
     async with (
         OpenAILanguageModel(key, fake.base_url, **settings) as llm,
-        llm.open(CALL, INSTRUCTIONS, tools) as dialogue,
+        llm.open(a_call(), INSTRUCTIONS, tools) as dialogue,
     ):
         yield Talk(dialogue)

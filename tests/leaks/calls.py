@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from voice_ai.codec import _base64, _binary_tap, _fir, _frames_in, _frames_out, _g711, _soxr, _tap
+from voice_ai.codec import (
+    _base64,
+    _binary_tap,
+    _fir,
+    _frames_in,
+    _frames_out,
+    _g711,
+    _soxr,
+    _tap,
+    _voice_gate,
+)
 from voice_ai.codec.libsoxr import candidates
 from voice_ai.codec.soxr_design import SoxrDesign
 from voice_ai.errors import UsageError
@@ -32,6 +42,7 @@ def text_frame(text: str, first: int = 0x81) -> bytes:
 
 SPOKEN = text_frame(PLAIN)
 SPOKEN_LONG = text_frame(MEDIA.format("/37+" * 500))
+ECHO = text_frame('{"event":"mark","streamSid":"MZ1"}')
 OTHER = text_frame("{}", 0x82)
 WRONG = text_frame("{}", 0xF2)
 
@@ -316,7 +327,15 @@ def tap_calls_at(rate_hz: int | None) -> Iterator[Call]:
         tap.take(tap.n_waiting)
 
     yield Call(f"{name}.data_received {at}", receive, (OTHER + SPOKEN[:3], SPOKEN[3:] + OTHER))
-    for number in ("wanted", "passes", "arrived"):
+    yield Call(f"{name}.data_received an echo {at}", receive, (ECHO,))
+
+    def be_told(*parts: object) -> None:
+        for answer in (True, False):
+            tap.told = lambda text, answer=answer: answer
+            receive(*parts)
+
+    yield Call(f"{name}.told {at}", be_told, (ECHO + SPOKEN,))
+    for number in ("wanted", "passes", "arrived", "told"):
         yield Call(f"{name}.{number} {at}", getattr, (tap, number))
     for number in ("n_waiting", "n_passed", "n_read", "n_frames", "until_ms", "received_ms"):
         yield Call(f"{name}.{number} {at}", getattr, (tap, number))
@@ -333,7 +352,8 @@ def binary_calls() -> Iterator[Call]:
             assert tap.audio is not None
 
     yield Call(name, _binary_tap.BinaryTap)
-    yield Call(f"{name}.audio", getattr, (tap, "audio"))
+    for what in ("audio", "texts", "take", "otherwise", "before"):
+        yield Call(f"{name}.{what}", getattr, (tap, what))
     yield Call(f"{name}.feed no buffer", tap.feed, (object(),), TypeError)
     for what, parts in {
         "audio": (audio * 9,),
@@ -342,10 +362,64 @@ def binary_calls() -> Iterator[Call]:
         "halves": (audio[:1], audio[1:3], audio[3:]),
     }.items():
         yield Call(f"{name}.feed {what}", feed, tuple(map(bytearray, parts)))
+
+    def receive(take: Callable[[bytes], bool] | None, data: object) -> None:
+        tap.take, tap.otherwise = take, lambda rest: None
+        tap.data_received(data)
+
+    yield Call(f"{name}.data_received nobody wants", receive, (None, bytearray(audio + text)))
+    for answer in (True, False):
+        offered = (lambda data, answer=answer: answer, bytearray(audio))
+        yield Call(f"{name}.data_received {answer}", receive, offered)
+    not_text = (None, bytearray(b"\x81\x01\xff"))
+    yield Call(f"{name}.data_received no UTF-8", _fresh_tap, not_text)
     yield from source_calls("_binary_tap.binary_frame", _binary_tap.binary_frame, bytes(N))
 
 
+def _fresh_tap(take: object, data: object) -> None:
+    tap = _binary_tap.BinaryTap()
+    tap.otherwise = lambda rest: None
+    tap.data_received(data)
+
+
+class Clock:
+    until_ms = 20.0
+
+
+def gate_calls() -> Iterator[Call]:
+    name = "_voice_gate.VoiceGate"
+    writer = _frames_out.MediaWriter("MZ1", rate_hz=None)
+
+    def make(fir: object) -> _voice_gate.VoiceGate:
+        ways = (writer.frame, str.encode, lambda data: None, Clock())
+        return _voice_gate.VoiceGate(*ways, fir, lambda audio: False)
+
+    for rate_hz in (None, 16000, 24000):
+        fir = None if rate_hz is None else _fir.Fir(rate_hz, 8000)
+        gate, at = make(fir), f"at {rate_hz}"
+
+        def give(*pieces: object, gate: _voice_gate.VoiceGate = gate) -> None:
+            gate.open(10_000, 0.0, "3", 0.0, 400.0, 400.0)
+            for piece in pieces:
+                gate(piece)
+            gate.take()
+
+        yield Call(f"{name} {at}", make, (fir,))
+        yield Call(f"{name}.__call__ {at}", give, (INT16,) * 20)
+        yield Call(f"{name}.__call__ odd, much, nothing {at}", give, (b"abc", bytes(9000), b""))
+        yield Call(f"{name}.take of nothing {at}", gate.take)
+        yield Call(
+            f"{name}.open no label {at}", gate.open, (1, 0.0, None, 0.0, 0.0, 0.0), TypeError
+        )
+        yield Call(f"{name}.shut {at}", gate.shut)
+        yield Call(f"{name}.close {at}", lambda fir=fir: make(fir).close())
+        for number in ("n_octets", "n_messages"):
+            yield Call(f"{name}.{number} {at}", getattr, (gate, number))
+    yield Call(f"{name} of floats", make, (_fir.Fir(16000, 8000, dtype="float32"),), UsageError)
+
+
 CALLS = [
+    *gate_calls(),
     *g711_calls(),
     *base64_calls(),
     *fir_calls(),

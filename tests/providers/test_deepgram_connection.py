@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Frame, Opcode
 
 from voice_ai.providers.deepgram import connection
-from voice_ai.providers.deepgram.connection import Connection
+from voice_ai.providers.deepgram.connection import Connection, forget_handshake
 
 LIMIT_S = 5
 
@@ -162,3 +162,26 @@ async def test_a_frame_is_written_only_while_the_kernel_takes_everything():
         made.transport.abort()
         await made.wait_closed()
         assert not made.send_frame(Opcode.BINARY, b"too late")
+
+
+async def test_a_connection_goes_on_without_the_headers_of_its_handshake():
+    async def endpoint(socket):
+        assert await socket.recv() == b"hello"
+        await socket.send("there")
+
+    async with connected(endpoint) as made:
+        assert made.request.headers and made.response.headers
+        forget_handshake(made)
+        assert not made.request.headers and not made.response.headers
+        assert made.send_frame(Opcode.BINARY, b"hello")
+        assert await made.receive() == "there"
+        await made.close()
+
+
+async def test_its_attributes_share_their_names_with_other_connections():
+    async def endpoint(socket):
+        await socket.wait_closed()
+
+    async with connected(endpoint) as made:
+        # Beyond 30 in one dict, CPython gives each object a dict of its own.
+        assert len(vars(made)) <= 30

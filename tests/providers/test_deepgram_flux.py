@@ -1,44 +1,32 @@
 """FluxSpeechToText by its behaviour, through the real SDK, against a Flux on loopback."""
 
 import asyncio
-import gc
 import logging
-import sys
-import time
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
-import fakes.deepgram
 from fakes.deepgram import KEY, FakeDeepgram
+from flux_hearing import CALL, CHUNK, hearing, say, silence, speech, until
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import ProviderError, UsageError
-from voice_ai.providers.deepgram import flux_socket, flux_stream, transport
-from voice_ai.providers.deepgram.flux import FluxSpeechToText, FluxStream
-from voice_ai.providers.protocols import CallInfo, SpeechToText
+from voice_ai.providers.deepgram import flux_tries, transport
+from voice_ai.providers.deepgram.flux import FluxSpeechToText
+from voice_ai.providers.protocols import SpeechToText
 from voice_ai.turn.events import (
     EagerEndOfTurn,
     EndOfTurn,
-    SpeechEvent,
     StartOfTurn,
     TurnResumed,
     Update,
 )
 
-CALL = CallInfo("CA1")
-CHUNK = 2560  # 80 ms of PCM16 at 16 kHz
-
 
 @pytest.fixture(autouse=True)
 def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How they are spread over time: test_deepgram_flux_redial.py."""
-    monkeypatch.setattr(flux_stream, "WAITS_S", (0.0, 0.0))
+    """How they are spread over time: test_deepgram_flux_tries.py."""
+    monkeypatch.setattr(flux_tries, "WAITS_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -53,48 +41,6 @@ async def strict() -> AsyncIterator[FakeDeepgram]:
     """One whose violations the test looks at itself."""
     async with FakeDeepgram() as running:
         yield running
-
-
-def hearing(deepgram: FakeDeepgram, **options: Any) -> FluxSpeechToText:
-    return FluxSpeechToText(KEY, deepgram.url, **{"audio": PCM16_16K} | options)
-
-
-def silence(n_ms: int) -> bytes:
-    return bytes(n_ms * 32)
-
-
-def speech(n_ms: int) -> bytes:
-    return (8000 * np.sin(np.arange(n_ms * 16) * 0.3)).astype("<i2").tobytes()
-
-
-async def say(stream: FluxStream, audio: bytes, step: int = CHUNK) -> None:
-    for start in range(0, len(audio), step):
-        stream.send(audio[start : start + step])
-
-
-async def until(stream: FluxStream, kind: type[SpeechEvent]) -> list[SpeechEvent]:
-    """Take events up to the first of this kind."""
-    events: list[SpeechEvent] = []
-    async with asyncio.timeout(5):
-        async for event in stream:
-            events.append(event)
-            if isinstance(event, kind):
-                return events
-    raise AssertionError(f"the stream ended without {kind.__name__}: {events}")
-
-
-async def everything(stream: FluxStream) -> list[SpeechEvent]:
-    return [event async for event in stream]
-
-
-async def failure(stream: FluxStream) -> ProviderError:
-    """Listen until it fails."""
-    with pytest.raises(ProviderError) as caught:
-        async with asyncio.timeout(5):
-            async for _ in stream:
-                pass
-    assert caught.value.stage == "stt"
-    return caught.value
 
 
 # What cannot work.
@@ -121,18 +67,27 @@ def test_a_parameter_out_of_range_is_a_usage_error(name: str, value: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"),
-    [(400, False), (401, False), (403, False), (404, False), (429, True), (500, True), (503, True)],
+    ("status", "retryable", "meaning"),
+    [
+        (400, False, "the request is wrong"),
+        (401, False, "the key is unknown"),
+        (402, False, "the account has no credit"),
+        (403, False, "the key may not use this model"),
+        (404, False, "there is no such address"),
+        (429, True, "the account's limit of concurrent streams is reached"),
+        (500, True, ""),
+        (503, True, ""),
+    ],
 )
 async def test_a_refusal_is_told_with_the_services_own_words(
-    deepgram: FakeDeepgram, status: int, retryable: bool
+    deepgram: FakeDeepgram, status: int, retryable: bool, meaning: str
 ) -> None:
     deepgram.flux.refuse = (status, f'{{"err_msg": "your key {KEY} is odd"}}')
     with pytest.raises(ProviderError) as caught:
         async with hearing(deepgram).open(CALL):
             pass
     text = str(caught.value)
-    assert f"status {status}" in text and "your key *** is odd" in text
+    assert f"status {status}" in text and "your key *** is odd" in text and meaning in text
     assert f"dg-error status {status}" in text and "dg-request-id" in text
     assert KEY not in text and len(text) < 400
     assert (caught.value.stage, caught.value.retryable) == ("stt", retryable)
@@ -334,305 +289,3 @@ async def test_a_service_that_never_says_connected_is_heard_all_the_same(
     async with hearing(deepgram).open(CALL) as stream:
         await say(stream, speech(480))
         assert await until(stream, StartOfTurn) == [StartOfTurn(1)]
-
-
-# Failing, with no other connection to be had.
-
-
-async def alone(deepgram: FakeDeepgram) -> None:
-    """Let the connection that there is be the last."""
-    await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
-    deepgram.flux.refuse = (401, "no")
-
-
-@pytest.mark.parametrize("code", [1000, 1008, 1011])
-async def test_a_close_that_we_did_not_ask_for_is_a_failure(
-    deepgram: FakeDeepgram, code: int
-) -> None:
-    deepgram.flux.close_after = (CHUNK, code, "NET-0001")
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        await say(stream, silence(80))
-        error = await failure(stream)
-        assert f"Deepgram's socket is closed while listening: {code} NET-0001; " in str(error)
-        assert "status 401" in str(error) and not error.retryable
-
-
-async def test_a_lost_connection_is_a_failure(deepgram: FakeDeepgram) -> None:
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        deepgram.flux.last.socket.transport.abort()
-        assert "no close frame came" in str(await failure(stream))
-
-
-async def test_an_error_message_is_a_failure(deepgram: FakeDeepgram) -> None:
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        await deepgram.flux.send({"type": "Error", "code": "INTERNAL", "description": "sorry"})
-        assert str(await failure(stream)).startswith("Flux reports INTERNAL: sorry; ")
-
-
-@pytest.mark.parametrize("text", ["{not json", "[]", '{"type":"TurnInfo","event":"Update"}'])
-async def test_a_broken_message_is_a_failure(deepgram: FakeDeepgram, text: str) -> None:
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        await deepgram.flux.send(text)
-        assert "Flux sent" in str(await failure(stream))
-
-
-async def test_open_but_silent_is_a_failure(
-    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flux_socket, "STALL_MS", 640.0)
-    monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
-    deepgram.flux.says_connected = False
-    deepgram.flux.stalled = True
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        async with asyncio.TaskGroup() as group:
-            failing = group.create_task(failure(stream))
-            await asyncio.sleep(0)
-            await say(stream, silence(640))
-    assert "open but silent: 640 ms of audio" in str(failing.result())
-
-
-async def test_a_burst_of_audio_gives_the_service_time(
-    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deepgram.flux.stalled = True
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        async with asyncio.TaskGroup() as group:
-            failing = group.create_task(failure(stream))
-            await asyncio.sleep(0)
-            await say(stream, silence(2400))
-            assert not await flux_is_given_up(failing)
-            monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
-            await say(stream, silence(80))
-    assert "open but silent: 2480 ms of audio" in str(failing.result())
-
-
-async def flux_is_given_up(failing: asyncio.Task[ProviderError]) -> bool:
-    return bool((await asyncio.wait([failing], timeout=0.05))[0])
-
-
-async def test_silence_is_nothing_while_little_audio_is_sent(
-    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flux_socket, "STALL_MS", 500.0)
-    monkeypatch.setattr(flux_socket, "STALL_S", 0.0)
-    async with hearing(deepgram).open(CALL) as stream:
-        await say(stream, silence(480))
-        await deepgram.flux.until(lambda: deepgram.flux.last.n_octets == 6 * CHUNK)
-        await deepgram.flux.end_turn("hm")
-        assert await until(stream, EndOfTurn) == [EndOfTurn(1, "hm", 480.0, 480.0)]
-        await say(stream, silence(80))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await until(stream, EndOfTurn)
-
-
-async def test_a_service_that_takes_nothing_is_a_failure(
-    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flux_socket, "SEND_TIMEOUT_S", 0.1)
-    async with hearing(deepgram).open(CALL) as stream:
-        await alone(deepgram)
-        deepgram.flux.last.socket.transport.pause_reading()
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-            failing = group.create_task(failure(stream))
-            while not failing.done():
-                stream.send(silence(10_000))
-                await asyncio.wait([failing], timeout=0.01)
-        error = failing.result()
-        assert str(error).startswith("Deepgram took no audio for 0.1 s; ")
-        assert "status 401" in str(error) and not error.retryable
-        began = time.monotonic()
-    assert time.monotonic() - began < 1.1
-
-
-# Leaving.
-
-
-async def test_leaving_says_goodbye_and_is_quick(deepgram: FakeDeepgram) -> None:
-    async with hearing(deepgram).open(CALL) as stream:
-        await say(stream, silence(80))
-        began = time.monotonic()
-    assert time.monotonic() - began < 0.5
-    await asyncio.wait_for(deepgram.flux.last.gone.wait(), 5)
-    assert deepgram.flux.last.messages == [{"type": "CloseStream"}]
-
-
-async def test_leaving_a_peer_that_does_not_answer_takes_less_than_a_second(
-    deepgram: FakeDeepgram,
-) -> None:
-    async with hearing(deepgram).open(CALL):
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
-        deepgram.flux.last.socket.transport.pause_reading()
-        began = time.monotonic()
-    assert 0.5 < time.monotonic() - began < 1.0
-    deepgram.flux.last.socket.transport.abort()
-
-
-async def test_iterating_ends_when_the_stream_is_left(deepgram: FakeDeepgram) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        async with hearing(deepgram).open(CALL) as stream:
-            task = group.create_task(everything(stream))
-            await say(stream, silence(480))
-            await deepgram.flux.until(lambda: deepgram.flux.last.n_octets == 6 * CHUNK)
-    assert task.result() == []
-
-
-async def test_cancelling_a_stream_leaves_no_task_and_no_socket() -> None:
-    async def listen(deepgram: FakeDeepgram) -> None:
-        async with hearing(deepgram).open(CALL) as stream:
-            await say(stream, silence(480))
-            await until(stream, EndOfTurn)
-
-    before = asyncio.all_tasks()
-    async with FakeDeepgram() as deepgram:
-        task = asyncio.create_task(listen(deepgram))
-        await deepgram.flux.until(lambda: bool(deepgram.flux.connections))
-        await deepgram.flux.until(lambda: deepgram.flux.last.n_octets == 6 * CHUNK)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(deepgram.flux.last.gone.wait(), 5)
-        assert deepgram.n_open == 0 and deepgram.flux.last.messages == [{"type": "CloseStream"}]
-    if ending := asyncio.all_tasks() - before:
-        assert not (await asyncio.wait(ending, timeout=1))[1]
-    gc.collect()  # an open socket would warn here, and warnings are errors
-
-
-async def test_cancelling_while_dialling_leaves_nothing() -> None:
-    connected, left = asyncio.Event(), asyncio.Event()
-
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.set()
-        while await reader.read(4096):
-            pass
-        writer.close()
-        left.set()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        recogniser = FluxSpeechToText(KEY, f"ws://127.0.0.1:{port}", audio=PCM16_16K)
-
-        async def dial() -> None:
-            async with recogniser.open(CALL):
-                raise AssertionError("not reached")
-
-        task = asyncio.create_task(dial())
-        await asyncio.wait_for(connected.wait(), 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(left.wait(), 5)
-
-
-async def test_another_user_of_the_sdk_in_this_process_is_served_too(
-    deepgram: FakeDeepgram,
-) -> None:
-    hearing(deepgram)  # installs the transport
-    client = transport.deepgram_client(KEY, deepgram.url)
-    async with client.listen.v2.connect(
-        model="flux-general-en", encoding="linear16", sample_rate=16000
-    ) as socket:
-        assert (await asyncio.wait_for(socket.recv(), 5)).type == "Connected"
-
-
-async def test_another_user_may_iterate_and_leave_unopened(deepgram: FakeDeepgram) -> None:
-    client = transport.deepgram_client(KEY, deepgram.url)
-    async with client.listen.v2.connect(model="flux-general-en"):
-        pass
-    assert deepgram.requests == []
-    async with client.listen.v2.connect(
-        model="flux-general-en", encoding="linear16", sample_rate=16000
-    ) as socket:
-        await socket.send_media(silence(400))
-        await socket.send_close_stream()
-        kinds = [getattr(message, "type", None) async for message in socket]
-    assert kinds == ["Connected", "TurnInfo", "TurnInfo"]
-
-
-async def test_waking_a_reader_twice_is_one_silence(deepgram: FakeDeepgram) -> None:
-    deepgram.flux.says_connected = False
-    url = f"{deepgram.url}/v2/listen?model=flux-general-en&{AUDIO}"
-    socket = transport.Transport(url, {"Authorization": f"Token {KEY}"})
-    await socket.open()
-    reading = asyncio.create_task(socket.recv())
-    await asyncio.sleep(0)
-    socket.wake()
-    await asyncio.sleep(0)  # the time is up, and the reader has not been told yet
-    socket.wake()
-    with pytest.raises(TimeoutError):
-        await reading
-    await socket.close()
-
-
-# The service itself refuses what the real one refuses.
-
-
-AUDIO = "encoding=linear16&sample_rate=16000"
-
-
-@pytest.mark.parametrize(
-    ("messages", "violation"),
-    [
-        ([b""], "empty audio"),
-        (["nonsense"], "unknown message: nonsense"),
-        (['{"type":"KeepAlive"}'], "unknown message"),
-        ([bytes(640)] * 10, "chunks of 20 ms, advised are 80"),
-    ],
-)
-async def test_the_fake_notes_violations(messages: list[str | bytes], violation: str) -> None:
-    async with FakeDeepgram(key=None) as strict:
-        url = f"{strict.url}/v2/listen?model=flux-general-en&{AUDIO}"
-        async with connect(url) as socket:
-            for message in messages:
-                await socket.send(message)
-        await asyncio.wait_for(strict.flux.last.gone.wait(), 5)
-    assert violation in strict.violations[0]
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        AUDIO,
-        f"{AUDIO}&model=nova-3",
-        f"{AUDIO}&model=flux-general-en&interim_results=true",
-        f"{AUDIO}&model=flux-general-en&eot_threshold=0.4",
-        f"{AUDIO}&model=flux-general-en&eot_timeout_ms=soon",
-        f"{AUDIO}&model=flux-general-en&model=flux-general-en",
-        "model=flux-general-en&encoding=linear16&sample_rate=11025",
-        "model=flux-general-en&encoding=mp3&sample_rate=16000",
-    ],
-)
-async def test_the_fake_refuses_bad_parameters(query: str) -> None:
-    async with FakeDeepgram(key=None) as strict:
-        with pytest.raises(InvalidStatus) as caught:
-            await connect(f"{strict.url}/v2/listen?{query}")
-    assert caught.value.response.status_code == 400
-    assert b"INVALID_QUERY_PARAMETER" in (caught.value.response.body or b"")
-
-
-async def test_the_fake_runs_by_itself() -> None:
-    script = Path(fakes.deepgram.__file__)
-    command = (sys.executable, script, "--port", "0", "--transcript", "hello")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(20):
-            name, _, url = (await process.stdout.readline()).decode().strip().partition("=")
-            assert name == "DEEPGRAM_URL"
-            async with FluxSpeechToText("any", url, audio=PCM16_16K).open(CALL) as stream:
-                await say(stream, speech(480) + silence(480))
-                assert (await until(stream, EndOfTurn))[-1] == EndOfTurn(1, "hello", 480.0, 880.0)
-            process.terminate()
-            assert await process.stdout.readline() == b'{"violations": []}\n'
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

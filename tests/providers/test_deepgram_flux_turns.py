@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from fakes.spoken import RATE_HZ, WORDS, WordEar, spoken
+from voice_ai.codec.formats import PCM16_16K
+from voice_ai.providers.deepgram.flux_places import Places
+from voice_ai.providers.deepgram.flux_replay import Replay
 from voice_ai.providers.deepgram.flux_turns import COUGH_MS, TURN_LEAD_MS, FluxTurns, Told
 from voice_ai.providers.deepgram.turn_audio import TurnAudio
 from voice_ai.turn.events import (
@@ -45,7 +48,7 @@ def told(
     data = json.dumps(fields | more)
     info = parse_flux(data)
     assert isinstance(info, TurnInfo)
-    return Told(info, data, offset_ms, sent_ms=1e9)
+    return Told(info, data, Places(offset_ms).place, sent_ms=1e9)
 
 
 # Without much to tell.
@@ -111,7 +114,7 @@ def test_a_message_about_a_turn_that_has_ended_is_nothing() -> None:
 def test_a_window_that_ends_after_all_audio_is_cut_to_it() -> None:
     turns = FluxTurns()
     message = told("Update", at_s=1e6)
-    turns.hear(Told(message.info, message.data, 0.0, sent_ms=480.0))
+    turns.hear(Told(message.info, message.data, Places(0.0).place, sent_ms=480.0))
     assert turns.heard_ms == 480.0
 
 
@@ -203,12 +206,12 @@ class Caller:
         self.eager = eager
         self.wrong_ms = wrong_ms
         self.events: list[SpeechEvent] = []
-        self.n_sent = 0
         self.may_send = 0.0
         self.connect()
 
     def connect(self) -> None:
-        self.n_sent, self.may_send = 0, 0.0
+        self.replay = Replay(self.ring, PCM16_16K, trims=True)
+        self.may_send = 0.0
         self.ear: WordEar | None = WordEar(RATE_HZ, False, lambda *_: "", 400, self.eager)
         self.ear.wrong_ms = self.wrong_ms
 
@@ -222,9 +225,8 @@ class Caller:
         if self.ear is None:
             return
         self.may_send += 1.25 * len(audio)
-        piece = self.ring.take(int(self.may_send))
+        piece = self.replay.take(min(self.ring.n_unsent, int(self.may_send)))
         self.may_send = self.may_send - len(piece) if self.ring.n_unsent else 0.0
-        self.n_sent += len(piece)
         messages = list(self.ear.feed(piece))
         for message in messages[: len(messages) - n_untold]:
             self.hear(json.dumps(message))
@@ -232,8 +234,8 @@ class Caller:
     def hear(self, data: str) -> None:
         info = parse_flux(data)
         assert isinstance(info, TurnInfo)
-        offset_ms = (self.ring.sent - self.n_sent) / PER_MS
-        event = self.turns.hear(Told(info, data, offset_ms, self.ring.sent / PER_MS))
+        told = Told(info, data, self.replay.place, self.ring.sent / PER_MS)
+        event = self.turns.hear(told)
         self.ring.forget(self.turns.needed_ms * PER_MS)
         if event is not None:
             self.events.append(event)

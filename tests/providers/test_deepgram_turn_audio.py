@@ -26,6 +26,13 @@ def test_audio_is_sent_once_and_in_order() -> None:
     assert (kept.sent, kept.n_unsent) == (20, 0)
 
 
+def test_a_piece_that_is_sent_as_it_came_is_not_copied() -> None:
+    kept, audio = ring(), bytes(range(20))
+    for _ in range(3):
+        kept.append(audio)
+        assert kept.take(20) is audio
+
+
 def test_only_whole_units_are_sent() -> None:
     kept = ring(bytes(range(20)))
     assert kept.take(7) == bytes(range(6))
@@ -52,6 +59,18 @@ def test_what_was_forgotten_is_not_sent_again() -> None:
     kept.forget(11)
     assert kept.rewind(-5) == 10
     assert kept.take(100) == bytes(range(10, 20))
+
+
+def test_what_is_skipped_is_not_sent_but_may_be_sent_again() -> None:
+    kept = ring(bytes(range(20)))
+    kept.take(4)
+    kept.skip(2)
+    assert kept.sent == 4
+    kept.skip(10)
+    assert kept.kept(14) == bytes(range(14, 20)) and kept.take(4) == bytes(range(10, 14))
+    kept.skip(99)
+    assert (kept.sent, kept.n_unsent, kept.kept(99)) == (20, 0, b"")
+    assert kept.rewind(0) == 20
 
 
 def test_when_it_is_full_what_was_sent_goes_first() -> None:

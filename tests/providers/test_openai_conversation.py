@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from fakes.openai_api import FakeOpenAI, FunctionCall
-from fakes.openai_call import CALL, INSTRUCTIONS, Talk, talking
+from fakes.openai_call import INSTRUCTIONS, Talk, a_call, request_of, talking
 from voice_ai.errors import ProviderError
 from voice_ai.providers.openai import conversation, service, stream
 from voice_ai.providers.openai.items import NO_RESULT
 from voice_ai.providers.openai.model import OpenAILanguageModel
+from voice_ai.providers.protocols import ToolRequested
 from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
 
 LONG = "Once upon a time there was a phone that nobody answered."
@@ -109,11 +110,11 @@ async def test_a_conversation_that_could_not_be_created_is_created_by_the_reply(
 async def test_a_conversation_that_takes_too_long_is_created_by_the_reply(monkeypatch):
     async with FakeOpenAI() as fake:
         async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as llm:
-            async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+            async with llm.open(a_call(), INSTRUCTIONS, []) as dialogue:
                 await Talk(dialogue).exchange("The connection is up.")
             monkeypatch.setattr(conversation, "BEGIN_S", 0.2)
             fake.fail("mute", at="conversations.create")
-            async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+            async with llm.open(a_call(), INSTRUCTIONS, []) as dialogue:
                 await fake.until(lambda: fake.operations.count("conversations.create") == 2)
                 assert await Talk(dialogue).exchange("Hi.") == "I heard: Hi. Anything else?"
 
@@ -197,7 +198,8 @@ async def test_several_calls_whose_response_broke_off_are_answered(leaves, monke
             with suppress(ProviderError):
                 async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
                     async for event in events:
-                        requests.append(event)
+                        if isinstance(event, ToolRequested):
+                            requests.append(event)
             await fake.until(lambda: fake.n_aborted)
             for request in requests:
                 talk.tool(request, "09:00")
@@ -219,7 +221,7 @@ async def test_a_tool_request_left_at_once_is_kept_by_the_service():
         async with talking(fake) as talk:
             talk.caller("When do you open on Monday?")
             async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
-                request = await anext(events)
+                request = await request_of(events)
             talk.tool(request, "09:00")
             assert await talk.ask() == ("At nine.", [])
             assert fake.n_aborted == 0
@@ -235,7 +237,7 @@ async def test_a_tool_request_whose_response_broke_off_is_answered(kind, leaves,
             talk.caller("When do you open on Monday?")
             fake.fail(kind, after_deltas=99)
             async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
-                request = await anext(events)
+                request = await request_of(events)
             await fake.until(lambda: fake.n_aborted)
             talk.tool(request, "09:00")
             assert await talk.ask() == ("At nine.", [])

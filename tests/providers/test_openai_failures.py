@@ -1,12 +1,13 @@
 """What the service can do to a reply, and the ProviderError that comes of it."""
 
 import asyncio
+import math
 import traceback
 
 import pytest
 
 from fakes.openai_api import FakeOpenAI, FunctionCall, Refused
-from fakes.openai_call import CALL, INSTRUCTIONS, Talk, talking
+from fakes.openai_call import INSTRUCTIONS, Talk, a_call, talking
 from voice_ai.errors import ProviderError
 from voice_ai.providers.openai.model import OpenAILanguageModel
 
@@ -30,8 +31,7 @@ def told_to_fail(history):
     async def ask(kind, answers=("Hello there.", "Fine."), **details):
         async with FakeOpenAI(answers) as fake, talking(fake, history=history) as talk:
             talk.caller("Hello.")
-            for _ in range(details.pop("times", 1)):
-                fake.fail(kind, **details)
+            fake.fail(kind, **details)
             error = await failure_of(talk)
             await talk.heard("")
             talk.caller("Again.")
@@ -53,32 +53,28 @@ async def test_what_we_asked_wrongly_is_not_worth_asking_again(told_to_fail, sta
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
-async def test_what_may_pass_is_asked_twice_and_then_told(told_to_fail, status):
-    error = await told_to_fail("status", status=status, code=None, retry_after="0.001", times=2)
+async def test_what_may_pass_is_told_at_once(told_to_fail, status):
+    error = await told_to_fail("status", status=status, code=None, retry_after="0.25")
     assert error.retryable
     assert str(error) == f"OpenAI answered {status}"
+    assert error.retry_after_s == 0.25
 
 
-async def test_a_limit_that_passes_at_once_is_not_noticed(history):
+@pytest.mark.parametrize(
+    ("told", "retry_after_s"),
+    [(None, 0.0), ("60", 60.0), ("-1", 0.0), ("Mon, 23 Nov 2026 12:00:00 GMT", math.inf)],
+)
+async def test_a_service_that_wants_us_to_come_back_later(history, told, retry_after_s):
     async with FakeOpenAI() as fake, talking(fake, history=history) as talk:
-        fake.fail("status", status=429, code="rate_limit_exceeded", retry_after="0.001")
-        assert await talk.exchange("Hello.") == "I heard: Hello. Anything else?"
-        assert await talk.exchange("Again.") == "I heard: Again. Anything else?"
-        assert len(fake.conversations) == (history == "conversation")
-
-
-async def test_a_service_that_wants_us_to_come_back_later(history):
-    async with FakeOpenAI() as fake, talking(fake, history=history, timeout_s=0.3) as talk:
-        fake.fail("status", status=429, retry_after="50")
+        fake.fail("status", status=429, code="rate_limit_exceeded", retry_after=told)
         talk.caller("Hello.")
         error = await failure_of(talk)
         assert error.retryable
-        assert str(error) == "OpenAI did not answer in time"
+        assert error.retry_after_s == retry_after_s
 
 
 async def test_an_empty_purse_does_not_fill_up(told_to_fail):
-    details = {"status": 429, "code": "insufficient_quota", "retry_after": "0.001"}
-    error = await told_to_fail("status", times=2, **details)
+    error = await told_to_fail("status", status=429, code="insufficient_quota")
     assert not error.retryable
 
 
@@ -99,7 +95,7 @@ async def test_nobody_there(history):
     settings = {"model": "gpt-5-nano", "history": history}
     async with (
         OpenAILanguageModel("sk-test", fake.base_url, **settings) as llm,
-        llm.open(CALL, INSTRUCTIONS, []) as dialogue,
+        llm.open(a_call(), INSTRUCTIONS, []) as dialogue,
     ):
         talk = Talk(dialogue)
         talk.caller("Hello.")
@@ -120,7 +116,7 @@ async def test_somebody_there_who_does_not_speak_http(history, answer):
         settings = {"model": "gpt-5-nano", "history": history}
         async with (
             OpenAILanguageModel("sk-test", base_url, **settings) as llm,
-            llm.open(CALL, INSTRUCTIONS, []) as dialogue,
+            llm.open(a_call(), INSTRUCTIONS, []) as dialogue,
         ):
             talk = Talk(dialogue)
             talk.caller("Hello.")
@@ -150,24 +146,29 @@ async def test_a_failed_response(told_to_fail, code, retryable):
     assert str(error) == f"OpenAI failed the response (code {code})"
 
 
-@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
-async def test_an_empty_answer_that_was_cut_is_an_error(told_to_fail, reason):
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("max_output_tokens", "failed"), ("content_filter", "refused")]
+)
+async def test_an_empty_answer_that_was_cut_is_an_error(told_to_fail, reason, kind):
     error = await told_to_fail("incomplete", reason=reason)
-    assert not error.retryable
+    assert (error.retryable, error.kind) == (False, kind)
     assert str(error) == f"the answer is empty: {reason}"
 
 
-async def test_an_answer_that_was_cut_after_some_text_just_ends(history):
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
+async def test_an_answer_that_was_cut_after_some_text_says_so(history, reason):
     async with FakeOpenAI(["Good morning!", "Yes?"]) as fake:
         async with talking(fake, history=history) as talk:
-            fake.fail("incomplete", after_deltas=2)
+            fake.fail("incomplete", reason=reason, after_deltas=2)
             talk.caller("Hello.")
-            assert await talk.ask() == ("Good mor", [])
-            await talk.heard("Good mor", complete=True)
+            error = await failure_of(talk)
+            assert not error.retryable
+            assert str(error) == f"the answer was cut: {reason}"
+            await talk.heard("Good")
             await talk.exchange("Pardon?")
             assert fake.violations == []
             if history == "conversation":
-                heard = ["user: Hello.", "assistant: Good mor", "user: Pardon?", "assistant: Yes?"]
+                heard = ["user: Hello.", "assistant: Good", "user: Pardon?", "assistant: Yes?"]
                 assert fake.conversation.spoken == heard
 
 
@@ -182,7 +183,7 @@ async def test_a_refusal(history):
         async with talking(fake, history=history) as talk:
             talk.caller("Help me to do wrong.")
             error = await failure_of(talk)
-            assert not error.retryable
+            assert (error.retryable, error.kind) == (False, "refused")
             assert str(error) == "the model refused to answer"
             await talk.heard("")
             assert await talk.exchange("Sorry.") == "Fine."

@@ -1,18 +1,22 @@
 """The adapter's life, its requests, and its one client."""
 
+import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+import clock
 from fakes.openai_api import FakeOpenAI, FunctionCall
-from fakes.openai_call import CALL, INSTRUCTIONS, talking
+from fakes.openai_call import INSTRUCTIONS, a_call, talking
 from voice_ai.errors import ProviderError, UsageError
-from voice_ai.providers.openai.model import OpenAILanguageModel
+from voice_ai.providers.openai.model import VERIFY_S, OpenAILanguageModel
 from voice_ai.providers.protocols import (
     Dialogue,
     LanguageModel,
     TextDelta,
+    TextEnded,
     ToolRequested,
     ToolSpec,
 )
@@ -48,7 +52,7 @@ def test_an_unknown_history_is_refused():
 async def test_a_call_cannot_be_opened_before_the_model_is_entered():
     llm = OpenAILanguageModel("sk-test", model="gpt-5-nano")
     with pytest.raises(UsageError, match="enter the language model"):
-        async with llm.open(CALL, INSTRUCTIONS, []):
+        async with llm.open(a_call(), INSTRUCTIONS, []):
             pass
 
 
@@ -76,6 +80,28 @@ async def test_a_refused_key_or_model_is_found_before_a_call(key, model, told):
         with pytest.raises(ProviderError) as refused:
             await llm.verify()
         assert (str(refused.value), refused.value.retryable) == (told, False)
+
+
+def test_a_server_that_trickles_is_not_verified_for_ever():
+    async def trickle(reader, writer):
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            for _ in range(1000):
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(1.0)
+
+    async def main():
+        async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
+            base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            async with OpenAILanguageModel("sk-test", base_url, model="m") as llm:
+                with pytest.raises(ProviderError, match="did not answer in time") as raised:
+                    await llm.verify()
+            assert raised.value.retryable
+            return asyncio.get_running_loop().time()
+
+    assert clock.run(main()) < VERIFY_S + 0.1
 
 
 async def test_a_server_that_lists_no_models_passes():
@@ -110,7 +136,7 @@ async def test_it_is_a_language_model_with_dialogues():
     async with FakeOpenAI() as fake:
         async with OpenAILanguageModel("sk-test", fake.base_url, model="gpt-5-nano") as entered:
             llm: LanguageModel = entered
-            async with llm.open(CALL, INSTRUCTIONS, []) as opened:
+            async with llm.open(a_call(), INSTRUCTIONS, []) as opened:
                 dialogue: Dialogue = opened
                 await dialogue.settle(1, [])
 
@@ -160,8 +186,9 @@ async def test_text_comes_as_it_is_written():
     async with FakeOpenAI(["Good morning!"]) as fake, talking(fake) as talk:
         talk.caller("Hello.")
         async with talk.dialogue.reply(talk.turn, tuple(talk.said)) as events:
-            deltas = [event async for event in events]
-        assert deltas == [TextDelta("Good"), TextDelta(" mor"), TextDelta("ning"), TextDelta("!")]
+            told = [event async for event in events]
+        deltas = [TextDelta("Good"), TextDelta(" mor"), TextDelta("ning"), TextDelta("!")]
+        assert told == [*deltas, TextEnded()]
 
 
 async def test_a_tool_request_follows_the_text_before_it():
@@ -234,7 +261,7 @@ async def test_calls_share_one_client():
             "sk-test", fake.base_url, model="gpt-5-nano", history="conversation"
         ) as llm:
             for _ in range(3):
-                async with llm.open(CALL, INSTRUCTIONS, []) as dialogue:
+                async with llm.open(a_call(), INSTRUCTIONS, []) as dialogue:
                     async with dialogue.reply(2, [CallerSaid(1, "Hello.")]) as events:
                         with pytest.raises(StopAsyncIteration):
                             while True:

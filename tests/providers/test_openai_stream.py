@@ -6,7 +6,7 @@ import pytest
 
 from voice_ai.errors import ProviderError
 from voice_ai.providers.openai.stream import AnswerStream
-from voice_ai.providers.protocols import TextDelta, ToolRequested
+from voice_ai.providers.protocols import TextDelta, TextEnded, ToolRequested
 
 CALL = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
 
@@ -52,6 +52,22 @@ async def test_chunks_do_not_matter(size):
     events = [event async for event in stream]
     assert events == [TextDelta("Hello."), ToolRequested("call_1", "f", "{}")]
     assert [item.id for item in stream.items] == ["fc_1"]
+
+
+def message(status):
+    return sse("response.output_item.done", item={"id": "m", "type": "message", "status": status})
+
+
+async def test_the_end_of_a_text_is_told_before_that_of_the_response():
+    stream = answer(HELLO, message("completed"), DONE, COMPLETED)
+    events = [event async for event in stream]
+    assert events == [TextDelta("Hello."), TextEnded(), ToolRequested("call_1", "f", "{}")]
+
+
+@pytest.mark.parametrize("body", [[HELLO, message("incomplete")], [message("completed")]])
+async def test_a_text_that_was_cut_or_is_not_there_has_no_end(body):
+    stream = answer(*body, COMPLETED)
+    assert TextEnded() not in [event async for event in stream]
 
 
 async def test_what_came_with_the_last_word_read_is_noted_when_left():

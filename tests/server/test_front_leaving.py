@@ -79,7 +79,7 @@ async def test_who_was_accepted_is_answered_once_more():
         reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
         idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", one.port)
         idle_writer.write(GET)
-        await idle_reader.readuntil(b"one")
+        await idle_reader.readuntil(b"\r\n\r\none")
         assert one.n_unanswered == 0
         await one.leave()
         await until(lambda: one.n_unanswered == 1)

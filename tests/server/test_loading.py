@@ -141,8 +141,9 @@ def test_turns_are_measured_by_stage(tmp_path):
     assert result["missed"] == []
     for name, times in result["turn_ms"].items():
         assert times is not None, name
-    assert result["turn_ms"]["request_to_first_token"]["p50"] >= 50
-    assert result["turn_ms"]["total"]["p50"] >= 50
+    # Of two processes: their clocks are one, and the timer's is read in whole milliseconds.
+    assert result["turn_ms"]["request_to_first_token"]["p50"] >= 49
+    assert result["turn_ms"]["total"]["p50"] >= 49
 
 
 def left_over():

@@ -1,7 +1,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from voice_ai.server.metrics import MAX_REASONS, Metrics
+from voice_ai.providers.faults import Fault
+from voice_ai.server.metrics import MAX_PROVIDERS, MAX_REASONS, Metrics
 
 
 @pytest.fixture
@@ -45,6 +46,21 @@ def test_reasons_are_bounded(metrics):
         metrics.call_ended(f"reason {i}")
     got = samples(metrics)
     assert got[("calls_ended_total", "other")] == 5 and got[("calls",)] == 0
+
+
+def test_faults_are_counted_by_what_was_done(metrics):
+    for action in ("retried", "fell back", "fell back"):
+        metrics.provider_fault(Fault("CA1", "llm", "OpenAI gpt-5-nano", "503", action))
+    got = samples(metrics)
+    assert got[("provider_faults_total", "OpenAI gpt-5-nano", "fell back", "llm")] == 2
+    assert got[("provider_faults_total", "OpenAI gpt-5-nano", "llm", "retried")] == 1
+    assert "CA1" not in metrics.render().decode()
+
+
+def test_providers_are_bounded(metrics):
+    for i in range(MAX_PROVIDERS + 5):
+        metrics.provider_fault(Fault("CA1", "llm", f"Model {i}", "503", "retried"))
+    assert samples(metrics)[("provider_faults_total", "llm", "other", "retried")] == 5
 
 
 def test_frames_failures_and_violations(metrics):

@@ -21,7 +21,7 @@ from voice_ai.server.dialling import dial
 
 TO, FROM = "+15550100001", "+15550100002"
 TOKEN = "a-token-of-ours"
-AGENT = Agent(instructions="x", greeting="Hello.", voicemail="Please call us back.")
+AGENT = Agent(instructions="x", greeting="Hello.", fillers=[], voicemail="Please call us back.")
 
 
 @asynccontextmanager
@@ -196,7 +196,7 @@ async def test_a_machine_without_a_session_hears_the_voicemail_from_twilio(who: 
     "who,voicemail", [("fax", "Please call us back."), ("machine_end_beep", None)]
 )
 async def test_what_has_nothing_to_hear_is_hung_up_on(who: str, voicemail: str | None) -> None:
-    agent = Agent(instructions="x", greeting="Hello.", voicemail=voicemail)
+    agent = Agent(instructions="x", greeting="Hello.", fillers=[], voicemail=voicemail)
     async with served(agent=agent) as (world, rest):
         call = rest.rings("CA1")
         await told(world, ANSWERED, "CA1", AnsweredBy=who)

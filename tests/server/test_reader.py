@@ -126,6 +126,9 @@ def test_nobody_waits_for_continue_by_http_1_0_or_without_asking():
         b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\nx",
         b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
         b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"CONNECT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx",
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+        b"Transfer-Encoding: gzip\r\n\r\nx",
     ],
 )
 def test_malformed(raw):

@@ -164,6 +164,22 @@ def test_a_wrong_key_is_not_reported_as_missing_too(problems):
     assert line.startswith("DEEPGRAM_API_KEY is blank")
 
 
+def test_a_fallback_is_another_model_or_another_server(load):
+    assert not load().has_fallback_model
+    assert load(OPENAI_FALLBACK_MODEL="gpt-4.1-nano").has_fallback_model
+    assert load(OPENAI_FALLBACK_BASE_URL="http://10.0.0.1:8000/v1/").has_fallback_model
+
+
+def test_a_key_for_a_fallback_needs_one(problems):
+    [line] = problems(OPENAI_FALLBACK_API_KEY="sk-1")
+    assert line.endswith("needs OPENAI_FALLBACK_MODEL or OPENAI_FALLBACK_BASE_URL")
+
+
+@pytest.mark.parametrize("value", ["0", "15.1", "soon"])
+def test_the_first_word_is_awaited_for_as_long_as_the_turn_machine_does(value, problems):
+    assert len(problems(LLM_FIRST_TOKEN_S=value)) == 1
+
+
 def test_eager_end_of_turn_needs_local_history_and_the_lower_threshold(problems):
     assert problems(EAGER_EOT_THRESHOLD="0.7") == [
         "EAGER_EOT_THRESHOLD=0.7 is above EOT_THRESHOLD=0.6",
@@ -219,6 +235,16 @@ def test_the_command_line_is_above_the_environment(load):
         ({"MAX_CALLS": "300"}, 8),
         ({"DEEPGRAM_API_KEY": SECRET}, 40),
         ({"DEEPGRAM_API_KEY": SECRET, "AURA_CONCURRENCY": "100"}, 50),
+        ({"DEEPGRAM_API_KEY": SECRET, "AURA_CONCURRENCY": "100", "FLUX_SPARE": "1"}, 49),
+        (
+            {
+                "DEEPGRAM_API_KEY": SECRET,
+                "FLUX_CONCURRENCY": "9",
+                "FLUX_SPARE": "1",
+                "WORKERS": "4",
+            },
+            5,
+        ),
         ({"DEEPGRAM_API_KEY": SECRET, "STT": "local"}, 8),
         ({"DEEPGRAM_API_KEY": SECRET, "OPENAI_API_KEY": SECRET, "LLM_CONCURRENCY": "7"}, 7),
         ({"LLM_CONCURRENCY": "7"}, 8),
@@ -228,6 +254,13 @@ def test_the_command_line_is_above_the_environment(load):
 )
 def test_the_narrowest_limit_is_the_capacity(variables, capacity_is, load):
     assert capacity(load(**variables)) == capacity_is
+
+
+def test_a_spare_leaves_streams_for_calls(load, problems):
+    given = {"FLUX_CONCURRENCY": "2", "FLUX_SPARE": "1", "WORKERS": "2"}
+    line = "FLUX_SPARE=1 takes 2 of FLUX_CONCURRENCY=2: none is left for calls"
+    assert problems(DEEPGRAM_API_KEY=SECRET, **given) == [line]
+    load(**given | {"WORKERS": "1"})
 
 
 @pytest.mark.parametrize(
@@ -273,11 +306,12 @@ def test_a_public_address_with_its_url_and_token(load):
 
 def test_no_secret_is_ever_shown(load, problems):
     names = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN", "API_TOKEN")
-    settings = load(**dict.fromkeys(names, SECRET))
+    names += ("OPENAI_FALLBACK_API_KEY",)
+    settings = load(**dict.fromkeys(names, SECRET), OPENAI_FALLBACK_MODEL="other")
     shown = [repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()]
     assert not any(SECRET in text for text in shown)
     lines = problems(**dict.fromkeys(names, SECRET + "\t"), PORT=f"{SECRET}{SECRET}")
-    assert len(lines) == 5 and SECRET not in "".join(lines)
+    assert len(lines) == 6 and SECRET not in "".join(lines)
 
 
 def test_a_file_that_is_no_text_is_named(load):

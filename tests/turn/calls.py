@@ -37,8 +37,16 @@ ASKED: list[Event] = [*GREETED, StartOfTurn(1), EndOfTurn(1, "When are you open?
 SPEAKING: list[Event] = [*ASKED, ReplyStarted(3)]
 SENT = ReplySent(3, 4000, 3500)
 BROKEN = ProviderFailed(3, "tts", "gone")
+REFUSED = ProviderFailed(3, "llm", "no", "refused")
+CUT = ProviderFailed(3, "llm", "gone", "cut")
 DEAF = ProviderFailed(0, "stt", "gone")
 WISH = HangUpAsked(3)
+# The voice failed in turn 3, and the caller asked again.
+AGAIN: list[Event] = [
+    *ASKED,
+    *(BROKEN, PlayoutFinished(4), StartOfTurn(2), EndOfTurn(2, "Hello?", 1900, 2400)),
+]
+BROKEN_AGAIN = ProviderFailed(6, "tts", "gone")
 # With stream turn 9.
 HELD: list[Event] = [*SPEAKING, SENT, StartOfTurn(9)]
 SPOKE: list[Event] = [*GREETED, StartOfTurn(9)]
@@ -50,6 +58,7 @@ ASKED_FOR_TWICE: list[Event] = [
     *(TimerFired(2, "silence"), PlayoutFinished(3)),
 ]
 
+NO_VOICE = "the voice failed"
 NOT_HEARD, ASKED_FOR = "speech recognition failed", "asked for by the agent"
 TOO_LONG, SILENT = "the call has reached its limit", "the caller said nothing"
 

@@ -170,6 +170,8 @@ class Shell:
                 self._hold(turn)
             case ResumeReply(turn):
                 self._resume(turn)
+            case SayFiller(0):
+                assert self.live is None
             case SayFiller(turn):
                 assert turn == self.live and not self.held and turn not in self.audible
                 self.total_ms += PIECE_MS

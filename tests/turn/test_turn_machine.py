@@ -1,4 +1,4 @@
-"""The machine against every cell of the table in its own docstring, and then whole calls."""
+"""The machine against every cell of the table in turn/table.py, and then whole calls."""
 
 import re
 from collections.abc import Callable
@@ -8,14 +8,19 @@ from typing import get_args
 import pytest
 
 from turn.calls import (
+    AGAIN,
     ASKED,
     ASKED_FOR,
     ASKED_FOR_TWICE,
     BROKEN,
+    BROKEN_AGAIN,
+    CUT,
     DEAF,
     GREETED,
     HELD,
+    NO_VOICE,
     NOT_HEARD,
+    REFUSED,
     SAID,
     SENT,
     SPEAKING,
@@ -27,7 +32,7 @@ from turn.calls import (
     told,
     without_timers,
 )
-from voice_ai.turn import machine as module
+from voice_ai.turn import table as module
 from voice_ai.turn.commands import (
     CancelReply,
     CancelTimer,
@@ -46,6 +51,7 @@ from voice_ai.turn.commands import (
 )
 from voice_ai.turn.events import (
     CallerGone,
+    CallerUnheard,
     CallStarted,
     DigitPressed,
     EagerEndOfTurn,
@@ -116,6 +122,16 @@ WAYS = [
     way(Phase.THINKING, "asked", *ASKED, WISH),
     way(Phase.THINKING, "tool", *ASKED, ToolStarted(3)),
     way(Phase.THINKING, "", *ASKED, ToolStarted(3), TimerFired(3, "tool")),
+    way(Phase.THINKING, "again", *AGAIN),
+    way(
+        Phase.THINKING,
+        "",
+        *AGAIN,
+        ReplySent(6, 9, 9),
+        PlayoutFinished(6),
+        StartOfTurn(3),
+        EndOfTurn(3, "And?", 0, 0),
+    ),
     way(Phase.SPEAKING, "phrase unsent", CallStarted()),
     way(Phase.SPEAKING, "phrase unsent", *ASKED, BROKEN),
     way(Phase.SPEAKING, "phrase unsent", *GREETED, TimerFired(1, "silence")),
@@ -127,17 +143,26 @@ WAYS = [
     way(Phase.SPEAKING, "sent", *HELD, TimerFired(3, "false_start"), SENT),
     way(Phase.SPEAKING, "broken unsent", *SPEAKING, BROKEN),
     way(Phase.SPEAKING, "broken sent", *SPEAKING, BROKEN, SENT),
+    way(Phase.SPEAKING, "refused unsent", *SPEAKING, REFUSED),
+    way(Phase.SPEAKING, "refused sent", *SPEAKING, REFUSED, SENT),
+    way(Phase.SPEAKING, "cut unsent", *SPEAKING, CUT),
+    way(Phase.SPEAKING, "cut sent", *SPEAKING, CUT, SENT),
+    way(Phase.SPEAKING, "broken unsent", *AGAIN, ReplyStarted(6), ProviderFailed(6, "llm", "")),
+    way(Phase.SPEAKING, "broken unsent mute", *AGAIN, ReplyStarted(6), BROKEN_AGAIN),
+    way(Phase.SPEAKING, "broken unsent mute", *AGAIN, ReplyStarted(6), *[BROKEN_AGAIN] * 2),
     way(Phase.CLOSING, "unsent", *SPEAKING, WISH),
     way(Phase.CLOSING, "unsent", *ASKED, WISH, ReplyStarted(3)),
     way(Phase.CLOSING, "sent", *SPEAKING, SENT, WISH),
     way(Phase.CLOSING, "sent", *ASKED, WISH, SENT),
     way(Phase.CLOSING, "broken unsent", *SPEAKING, BROKEN, WISH),
     way(Phase.CLOSING, "broken sent", *SPEAKING, WISH, BROKEN, SENT),
+    way(Phase.CLOSING, "broken cut sent", *SPEAKING, WISH, CUT, SENT),
     way(Phase.CLOSING, "deaf unsent", *SPEAKING, WISH, DEAF),
     way(Phase.CLOSING, "deaf sent", *SPEAKING, WISH, DEAF, SENT),
     way(Phase.CLOSING, "phrase unsent", *ASKED, WISH, BROKEN),
     way(Phase.CLOSING, "phrase unsent deaf", *GREETED, DEAF),
     way(Phase.CLOSING, "phrase sent deaf", *GREETED, DEAF, ReplySent(2, 900, 800)),
+    way(Phase.CLOSING, "phrase unsent deaf mute", *AGAIN, BROKEN_AGAIN),
     way(Phase.HELD, "", *HELD),
     way(Phase.HELD, "", *SPEAKING, StartOfTurn(9)),
     way(Phase.HELD, "phrase", CallStarted(), StartOfTurn(9)),
@@ -152,7 +177,14 @@ WAYS = [
     way(Phase.HELD, "asked", *SPEAKING, StartOfTurn(9), WISH),
     way(Phase.HELD, "kept", *HELD, PlayoutFinished(3)),
     way(Phase.HELD, "kept asked", *SPEAKING, WISH, StartOfTurn(9), PlayoutFinished(3)),
+    way(Phase.HELD, "silent broken", *ASKED, StartOfTurn(9), CUT),
+    way(Phase.HELD, "kept", *SPEAKING, StartOfTurn(9), CUT, PlayoutFinished(3)),
     way(Phase.HELD, "kept broken", *SPEAKING, StartOfTurn(9), BROKEN, PlayoutFinished(3)),
+    way(Phase.HELD, "silent broken mute", *AGAIN, StartOfTurn(9), BROKEN_AGAIN),
+    way(
+        *(Phase.HELD, "kept broken mute", *AGAIN, ReplyStarted(6)),
+        *(StartOfTurn(9), BROKEN_AGAIN, PlayoutFinished(6)),
+    ),
     way(Phase.HELD, "near", *HELD, ReplyHeld(3, 900)),
     way(Phase.HELD, "murmur", *HELD, Update(9, "Okay.")),
     way(Phase.HELD, "murmur", *HELD, ReplyHeld(3, 3000), Update(9, "Okay.")),
@@ -177,6 +209,7 @@ EVENTS: dict[str, Callable[[int], Event]] = {
     "EndOfTurn": lambda n: EndOfTurn(9, "And on Sunday?", 2000, 2500),
     "EndOfTurn murmur": lambda n: EndOfTurn(9, "Uh-huh.", 2000, 2500),
     "EndOfTurn wordless": lambda n: EndOfTurn(9, " ?! ", 2000, 2500),
+    "CallerUnheard": lambda n: CallerUnheard(),
     "ReplyStarted": lambda n: ReplyStarted(n),
     "ReplySent": lambda n: ReplySent(n, 1000, 600),
     "ReplySent empty": lambda n: ReplySent(n, 0, 0),
@@ -190,6 +223,7 @@ EVENTS: dict[str, Callable[[int], Event]] = {
     "ProviderFailed stt": lambda n: ProviderFailed(0, "stt", "gone"),
     "GoodbyeAsked": lambda n: GoodbyeAsked("the server stops"),
     "ProviderFailed llm": lambda n: ProviderFailed(n, "llm", "gone"),
+    "ProviderFailed refused": lambda n: ProviderFailed(n, "llm", "no", "refused"),
     "ProviderFailed tts": lambda n: ProviderFailed(n, "tts", "gone"),
     "TimerFired reply": lambda n: TimerFired(n, "reply"),
     "TimerFired playout": lambda n: TimerFired(n, "playout"),
@@ -208,6 +242,7 @@ TURNLESS = {
     "MachineAnswered",
     "GoodbyeAsked",
     "CallerGone",
+    "CallerUnheard",
     "ProviderFailed stt",
 }
 PHASES = dict(zip("ILCTSXHE", Phase, strict=True))
@@ -284,7 +319,7 @@ class Cell:
 
     def written_out(self, letter: str) -> list[Command]:
         match letter:
-            case "G" | "A" | "B" | "P" | "M":
+            case "G" | "A" | "B" | "P" | "M" | "N":
                 return [SayPhrase(self.new_turn(), PHRASES[letter])]
             case "w":
                 return [self.kept()]
@@ -304,6 +339,8 @@ class Cell:
                 return [ResumeReply(self.live)]
             case "q":
                 return [SayFiller(self.live, "moment")]
+            case "j":
+                return [SayFiller(0, "filler")]
             case "K" | "k":
                 return [KeepHeard(self.live, complete=letter == "K")]
             case "t":
@@ -325,7 +362,8 @@ class Cell:
             case "y" | "p" | "f" | "m":
                 return self.start(OF_OURS[letter], self.live)
             case "H":
-                return [HangUp(self.turn, NOT_HEARD if "deaf" in self.way.words else ASKED_FOR)]
+                deaf = NO_VOICE if "mute" in self.way.words else NOT_HEARD
+                return [HangUp(self.turn, deaf if "deaf" in self.way.words else ASKED_FOR)]
         raise AssertionError(f"{letter!r} is no letter of the table")
 
 
@@ -335,6 +373,7 @@ PHRASES: dict[str, Phrase] = {
     "B": "goodbye",
     "P": "still_there",
     "M": "voicemail",
+    "N": "refusal",
 }
 OF_OURS: dict[str, Timer] = {"y": "reply", "p": "playout", "f": "false_start", "m": "tool"}
 AFTER_MS: dict[Timer, float] = {
@@ -464,6 +503,22 @@ def test_no_loop_of_apologies() -> None:
     over = [KeepHeard(4, complete=False), StartTimer(4, "silence", 6_000)]
     assert machine.handle(ReplySent(4, 0, 0)) == over
     assert machine.phase is Phase.LISTENING
+
+
+def test_a_voice_that_fails_twice_in_a_row_is_lost() -> None:
+    machine = after(*AGAIN)
+    commands = without_timers(machine.handle(BROKEN_AGAIN))
+    assert commands[-1] == SayPhrase(7, "goodbye")
+    assert machine.handle(StartOfTurn(3)) == machine.handle(Update(3, "Hello?")) == []
+    over = [KeepHeard(7, complete=True), HangUp(7, NO_VOICE)]
+    assert without_timers(machine.handle(PlayoutFinished(7))) == over
+
+
+@pytest.mark.parametrize("well", [ReplySent(6, 900, 800), PlayoutFinished(6)])
+def test_a_turn_that_was_spoken_ends_the_row_of_failures(well: Event) -> None:
+    machine = after(*AGAIN, ReplyStarted(6), well, StartOfTurn(3), end(3, "And?"))
+    commands = without_timers(machine.handle(ProviderFailed(machine.turn, "tts", "gone")))
+    assert commands[-1] == SayPhrase(machine.turn, "apology")
 
 
 def test_a_negative_rest_waits_for_the_slack_only() -> None:

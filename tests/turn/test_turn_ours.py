@@ -7,10 +7,12 @@ from turn.calls import (
     ASKED_FOR,
     ASKED_FOR_TWICE,
     BROKEN,
+    CUT,
     DEAF,
     GREETED,
     HELD,
     NOT_HEARD,
+    REFUSED,
     SENT,
     SILENT,
     SPEAKING,
@@ -30,6 +32,7 @@ from voice_ai.turn.commands import (
     HoldReply,
     KeepCaller,
     KeepHeard,
+    Phrase,
     ResumeReply,
     SayFiller,
     SayPhrase,
@@ -171,6 +174,32 @@ def test_a_failure_while_held_before_the_first_sound_is_apologised_for_at_once()
     assert commands == [CancelReply(3), SayPhrase(4, "apology")]
 
 
+@pytest.mark.parametrize(
+    ("failure", "then"),
+    [
+        (REFUSED, [SayPhrase(4, "refusal")]),
+        (CUT, [StartTimer(3, "silence", 6_000)]),
+        (BROKEN, [SayPhrase(4, "apology")]),
+    ],
+)
+def test_what_is_said_after_a_broken_answer_is_said_after_a_held_one(
+    failure: Event, then: list[Command]
+) -> None:
+    machine = after(*SPEAKING, StartOfTurn(9), failure)
+    assert machine.handle(PlayoutFinished(3)) == [KeepHeard(3, complete=False)]
+    assert machine.handle(FALSE_START) == then
+
+
+@pytest.mark.parametrize(("failure", "phrase"), [(REFUSED, "refusal"), (CUT, "apology")])
+@pytest.mark.parametrize("held", [(), (StartOfTurn(9),)])
+def test_an_answer_of_which_nothing_was_heard_is_always_excused_for(
+    failure: Event, phrase: Phrase, held: tuple[Event, ...]
+) -> None:
+    machine = after(*ASKED, *held)
+    commands = [*machine.handle(failure), *(machine.handle(FALSE_START) if held else [])]
+    assert without_timers(commands)[-1] == SayPhrase(4, phrase)
+
+
 def test_an_answer_that_was_empty_while_held_is_apologised_for() -> None:
     machine = after(*ASKED, StartOfTurn(9), ReplySent(3, 0, 0))
     commands = without_timers(machine.handle(FALSE_START))
@@ -214,6 +243,24 @@ def test_a_silence_is_filled_while_we_think() -> None:
     assert timers == {"reply": 3, "filler": 3}
     assert machine.handle(TimerFired(3, "filler")) == [SayFiller(3, "filler")]
     assert machine.handle(ReplyStarted(3)) == [CancelTimer(3, "reply")]
+
+
+def test_a_silence_that_goes_on_is_filled_again() -> None:
+    rules = Rules(filler_ms=1_200, filler_again_ms=2_500)
+    machine, timers = told(ASKED, rules)
+    for _ in range(3):
+        assert timers == {"reply": 3, "filler": 3}
+        again = [SayFiller(3, "filler"), StartTimer(3, "filler", 2_500)]
+        assert machine.handle(TimerFired(3, "filler")) == again
+    assert CancelTimer(3, "filler") in machine.handle(ReplyStarted(3))
+
+
+def test_a_silence_that_goes_on_after_an_excuse_for_a_tool_is_filled() -> None:
+    rules = Rules(filler_ms=1_200, filler_again_ms=2_500)
+    machine = after(*ASKED, ToolStarted(3), rules=rules)
+    filled = [SayFiller(3, "moment"), CancelTimer(3, "filler"), StartTimer(3, "filler", 2_500)]
+    assert machine.handle(TimerFired(3, "tool")) == filled
+    assert machine.handle(TimerFired(3, "filler"))[0] == SayFiller(3, "filler")
 
 
 def test_no_filler_once_we_speak() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_ai.turn.playout import CHARS_PER_MS, Heard, Playout
+from voice_ai.turn.books import CHARS_PER_MS
+from voice_ai.turn.playout import Heard, Playout
 
 NOTHING = Heard("", 0.0, False)
 TEXT = "We are open from nine to five on weekdays. "  # 43 characters

@@ -206,6 +206,33 @@ def test_a_second_filler() -> None:
     assert playout.heard(3, 2800).text == "abcd"
 
 
+# How far back it may still go.
+
+
+def test_nothing_is_given_up_of_what_was_not_heard() -> None:
+    playout = begun()
+    assert playout.resumable_ms(3) == playout.resumable_ms(2) == 0
+    playout.sent(3, 1000, 1000)
+    playout.spoken_to(3, 12)
+    playout.sent(3, 1000, 1000)
+    playout.spoken_to(3, 21)
+    assert playout.resumable_ms(3) == 0
+
+
+def test_what_was_heard_up_to_an_exact_point_that_stays_is_given_up() -> None:
+    playout = begun()
+    mark = playout.sent(3, 1200, 1000)
+    playout.spoken_to(3, 12)
+    assert mark is not None and playout.echoed(mark) is None
+    assert playout.resumable_ms(3) == 0  # the point may yet be corrected
+    playout.sent(3, 300, 1000)
+    playout.spoken_to(3, 14)
+    assert playout.resumable_ms(3) == pytest.approx(1100)  # "open" ends at 11
+    playout.clear(3, 2400)
+    playout.begin(4, 3000)
+    assert playout.resumable_ms(3) == playout.resumable_ms(4) == 0
+
+
 # Against a far end that really plays, with words whose times are known.
 
 
@@ -268,7 +295,7 @@ class Speech:
         self.times_ms = [(100 + 50 * n) * evenness() for n in lengths]
         self.exact = exact
         self.playout, self.far = Playout(), Player(way_ms)
-        self.now = self.sent_ms = 0.0
+        self.now = self.sent_ms = self.given_up_ms = 0.0
         self.ends: list[float] = []
         self.playout.begin(3, 0)
 
@@ -292,7 +319,9 @@ class Speech:
         self.now += ms
         due = sorted(mark for mark in self.far.marks if mark[0] <= self.now)
         self.far.marks = [mark for mark in self.far.marks if mark[0] > self.now]
-        return any([self.playout.echoed(name) == 3 for _, name in due])
+        is_over = any([self.playout.echoed(name) == 3 for _, name in due])
+        self.given_up_ms = max(self.given_up_ms, self.playout.resumable_ms(3))
+        return is_over
 
     def cough(self, ms: float) -> None:
         """Be held for so long, and go on."""
@@ -303,6 +332,8 @@ class Speech:
         self.check()
         position_ms = self.playout.resume(3)
         assert position_ms is not None and left_ms <= self.sent_ms - position_ms + 0.01
+        # What was given up is not asked for, by less than the octets of a ms.
+        assert position_ms >= self.given_up_ms - 0.01
         while position_ms < self.sent_ms:
             n_ms = min(400.0, self.sent_ms - position_ms)
             self._put(position_ms, n_ms)

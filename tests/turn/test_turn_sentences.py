@@ -231,6 +231,29 @@ def test_the_text_around_a_pause_does_not_run_together() -> None:
     assert stream.finish() == ["It is"]
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces", "is_whole"),
+    [
+        ("", [], True),
+        ("No sen", [], True),
+        ("One. Two", ["One. "], True),
+        ("One. Two.", ["One. ", "Two. "], True),
+        ("Open at 9 a.m.", ["Open at 9 a.m. "], True),
+        ("Open at 9 a.m. Tod", ["Open at 9 a.m. "], True),
+        ("It is 3.5", [], True),
+        ("As far as I can see, there is", ["As far as I can see, "], False),
+        ("As far as I can see, there is.", ["As far as I can see, ", "there is. "], True),
+        ("As far as I can see, there is. So", ["As far as I can see, ", "there is. "], True),
+    ],
+)
+def test_a_text_that_breaks_off_ends_at_its_last_sentence(
+    text: str, pieces: list[str], is_whole: bool
+) -> None:
+    stream = SentenceStream(first_clause_words=5)
+    assert stream.feed(text) + stream.cut() == pieces
+    assert stream.is_whole is is_whole
+
+
 def test_another_language() -> None:
     assert cut("Das gilt z.B. heute. Gut.", language="de") == ["Das gilt z.B. heute. ", "Gut."]
 

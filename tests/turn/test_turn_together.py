@@ -15,6 +15,7 @@ from turn.world import World
 from voice_ai.turn.commands import Command
 from voice_ai.turn.events import (
     CallerGone,
+    CallerUnheard,
     CallStarted,
     DigitPressed,
     EagerEndOfTurn,
@@ -42,7 +43,7 @@ from voice_ai.turn.rules import Phase, Rules
 RULES = [
     Rules(),
     Rules(protected_ms=1_500, greeting_protected=True),
-    Rules(filler_ms=1_200, tool_ms=400, reply_timeout_ms=5_000),
+    Rules(filler_ms=1_200, filler_again_ms=900, tool_ms=400, reply_timeout_ms=5_000),
     Rules(silence_ms=None, stuck_ms=None, monologue_ms=4_000, max_drafts=1),
     Rules(call_ms=60_000, silence_ms=2_000, max_prompts=1, stuck_ms=2_000),
 ]
@@ -58,6 +59,7 @@ def any_event(pick: Callable[..., int]) -> Event:
         lambda: CallerGone("hung up"),
         lambda: DigitPressed("05#*"[pick(4)]),
         MachineAnswered,
+        CallerUnheard,
         lambda: GoodbyeAsked("the server stops"),
         lambda: StartOfTurn(n),
         lambda: Update(n, words),
@@ -84,6 +86,7 @@ DEEDS: list[tuple[int, Callable[[World, Callable[..., int]], None]]] = [
     (30, lambda world, pick: world.send(20 + 20 * pick(100))),
     (14, lambda world, pick: world.finish()),
     (2, lambda world, pick: world.fail("llm" if pick(2) else "tts")),
+    (2, lambda world, pick: world.fail("llm", "cut" if pick(2) else "refused")),
     (3, lambda world, pick: world.use_a_tool(ends=bool(pick(2)))),
     (1, lambda world, pick: world.wish_to_hang_up()),
     (1, lambda world, pick: world.wish_to_speak()),
@@ -93,6 +96,7 @@ DEEDS: list[tuple[int, Callable[[World, Callable[..., int]], None]]] = [
     (3, lambda world, pick: world.go_on()),
     (12, lambda world, pick: world.end_the_turn()),
     (5, lambda world, pick: world.murmur()),
+    (3, lambda world, pick: world.tell(CallerUnheard())),
     (3, lambda world, pick: world.press("05#*"[pick(4)])),
     (40, lambda world, pick: world.wait(1 + pick(2_000))),
     (3, lambda world, pick: world.wait(12_000)),

@@ -1,7 +1,7 @@
 """A small world for the turn machine: what may happen on a call, to be chosen from."""
 
 from turn.shell import Shell
-from voice_ai.errors import Stage
+from voice_ai.errors import FailureKind, Stage
 from voice_ai.turn.events import (
     CallerGone,
     CallStarted,
@@ -57,7 +57,7 @@ class World(Shell):
             self._end()
             self.tell(self.coming.pop())
 
-    def fail(self, stage: Stage) -> None:
+    def fail(self, stage: Stage, kind: FailureKind = "failed") -> None:
         """The reply fails; what was sent of it is played."""
         if not self.running:
             return
@@ -65,11 +65,11 @@ class World(Shell):
         if self.n_ms and not self.held:
             self._end()
             sent = self.coming.pop()
-            self.tell(ProviderFailed(self.begun, stage, "gone"))
+            self.tell(ProviderFailed(self.begun, stage, "gone", kind))
             if self.live == sent.turn:
                 self.tell(sent)
         else:
-            self.tell(ProviderFailed(self.begun, stage, "gone"))
+            self.tell(ProviderFailed(self.begun, stage, "gone", kind))
 
     def use_a_tool(self, *, ends: bool) -> None:
         if self.running and self.live and not self.n_ms:

@@ -109,7 +109,9 @@ async def test_a_bad_message_ends_its_call_with_a_line_and_no_other_call(
         await started(world, bad, "CA7")
         await bad.send(message)
         assert await closed(bad) == code
-        lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        # That the machine is busy is another's line.
+        told = [r for r in caplog.records if r.name != "voice_ai.server.lag"]
+        lines = [r.getMessage() for r in told if r.levelno >= logging.WARNING]
         assert len(lines) == 1, lines
         assert "CA7" in lines[0]
         await good.send(twilio.mark_echo("MZCA6", 2, "none"))
@@ -257,7 +259,7 @@ async def test_a_tool_is_run_and_the_agent_hangs_up() -> None:
         FunctionCall("hang_up", "{}"),
         "Goodbye then.",
     ]
-    agent = Agent(instructions="x", greeting="Hello.", tools=[opening_hours])
+    agent = Agent(instructions="x", greeting="Hello.", fillers=[], tools=[opening_hours])
     async with serving(openai=FakeOpenAI(answers), agent=agent) as world:
         result = await place_call(world.plan("When are you open?", "Thank you, bye."))
         assert world.violations == []
@@ -275,7 +277,10 @@ async def test_twelve_calls_at_once_break_no_protocol() -> None:
         for said, made in zip(words, calls, strict=True):
             result = made.result()
             assert result.violations == []
-            assert result.transcript is not None
+            assert result.transcript is not None, (
+                result,
+                [r.call for r in world.app._calls._records],
+            )
             assert [turn["caller"] for turn in result.transcript["turns"]] == list(said)
             assert result.transcript["turns"][0]["heard"] == f"I heard: {said[0]} Anything else?"
         assert world.violations == []

@@ -55,7 +55,7 @@ async def call(
     """A caller who has heard the greeting; who then says what the test has the recogniser tell."""
     deepgram = FakeDeepgram(flux or FakeFlux(silence_ms=60_000), FakeAura(letters))
     async with serving(
-        agent=agent or Agent(instructions="x", greeting=GREETING),
+        agent=agent or Agent(instructions="x", greeting=GREETING, fillers=[]),
         deepgram=deepgram,
         openai=openai or FakeOpenAI(list(answers)),
         tts_audio="mulaw/8000",
@@ -109,6 +109,7 @@ async def test_01_a_barge_in_stops_us_and_what_was_heard_is_kept(history: str) -
         await phone.recognised("Update", "Stop")
         await phone.recognised("EndOfTurn", "Stop it.")
         await phone.hears("Yes.")
+        await phone.until(lambda: phone.record.turns[1].heard)
         first, second = phone.record.turns
         # What follows the clear is the next reply: not a letter more of this one.
         played = phone.text.removeprefix(GREETING).rstrip().removesuffix("Yes.")
@@ -225,6 +226,7 @@ async def test_08_tools_side_by_side_with_a_moment_and_an_error() -> None:
     agent = Agent(
         instructions="x",
         greeting=GREETING,
+        fillers=[],
         tools=[opening_hours, parking],
         moments=["One moment."],
     )
@@ -252,7 +254,9 @@ async def test_09_the_agent_hangs_up_when_its_last_word_was_heard() -> None:
 
 
 async def test_10_a_silent_caller_is_asked_for_twice_then_left() -> None:
-    agent = Agent(instructions="x", greeting=GREETING, still_there="There?", goodbye="Bye.")
+    agent = Agent(
+        instructions="x", greeting=GREETING, fillers=[], still_there="There?", goodbye="Bye."
+    )
     async with call(agent=agent, rules={"silence_ms": 300}) as phone:
         await phone.until(lambda: phone.over)
         assert phone.text == f"{GREETING}There?There?Bye."
@@ -353,7 +357,7 @@ async def test_13_a_hang_up_while_a_tool_runs_stops_it() -> None:
             raise
         return "never"
 
-    agent = Agent(instructions="x", greeting=GREETING, tools=[look])
+    agent = Agent(instructions="x", greeting=GREETING, fillers=[], tools=[look])
     async with call(FunctionCall("look"), agent=agent) as phone:
         await phone.asks("Look.")
         await phone.until(begun.is_set)

@@ -16,7 +16,7 @@ from voice_ai import Agent
 
 TO, FROM = "+15550100001", "+15550100002"
 MESSAGE = "Please call us back."
-AGENT = Agent(instructions="x", greeting="Hello.", voicemail=MESSAGE)
+AGENT = Agent(instructions="x", greeting="Hello.", fillers=[], voicemail=MESSAGE)
 
 
 async def answered_by(phone: Handset, who: str) -> httpx.Response:
@@ -92,7 +92,7 @@ async def test_a_beep_in_the_middle_of_what_we_say() -> None:
     "who,voicemail", [("fax", MESSAGE), ("machine_end_beep", None)], ids=["fax", "no-message"]
 )
 async def test_what_has_nothing_to_hear_is_hung_up_on(who: str, voicemail: str | None) -> None:
-    agent = Agent(instructions="x", greeting="Hello.", voicemail=voicemail)
+    agent = Agent(instructions="x", greeting="Hello.", fillers=[], voicemail=voicemail)
     async with placed(agent) as (phone, rest):
         await answered_by(phone, who)
         assert rest.calls[phone.call_sid].status == "completed"

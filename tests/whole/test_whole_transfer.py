@@ -17,7 +17,7 @@ from voice_ai import Agent
 from voice_ai.phone import CallResult, place_call
 
 DESK = "+15550100009"
-AGENT = Agent(instructions="x", greeting="Hello.", transfers={"front desk": DESK})
+AGENT = Agent(instructions="x", greeting="Hello.", fillers=[], transfers={"front desk": DESK})
 TO_DESK = FunctionCall(
     "transfer_call",
     '{"to":"front desk","briefing":"Bob & Ann ask for <you>."}',

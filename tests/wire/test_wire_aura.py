@@ -13,7 +13,13 @@ from voice_ai.wire.aura import (
     Flushed,
     Metadata,
     parse_aura,
+    speak,
 )
+
+
+@pytest.mark.parametrize("text", ["", "Hello. ", 'He said "no".\n', "Größe \U0001f600"])
+def test_a_request_to_speak_is_json_of_the_text(text: str) -> None:
+    assert json.loads(speak(text)) == {"type": "Speak", "text": text}
 
 
 @pytest.mark.parametrize("data", ["", "{", "hello", b"\xff\xfe"])
@@ -32,6 +38,13 @@ def test_what_is_no_object_is_refused(data: str, kind: str) -> None:
 def test_unknown_types_are_let_through() -> None:
     assert parse_aura('{"type":"Sung","key":"C"}') == AuraOther("Sung")
     assert parse_aura("{}") == AuraOther("None")
+
+
+@pytest.mark.parametrize("deep", ["[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
+def test_what_is_nested_deeper_than_python_shows_is_let_through(deep: str) -> None:
+    kind = "list" if deep[0] == "[" else "dict"
+    assert parse_aura(f'{{"type":{deep}}}') == AuraOther(kind)
+    assert parse_aura(f'{{"type":"Error","code":{deep},"description":7}}') == AuraError(kind, "7")
 
 
 def test_metadata() -> None:

@@ -12,6 +12,7 @@ from voice_ai.wire.flux import (
     FluxWarning,
     TurnInfo,
     parse_flux,
+    silent_until_s,
 )
 
 END_OF_TURN = b"""{"type":"TurnInfo","request_id":"5a2c","sequence_id":7,"event":"EndOfTurn",
@@ -85,6 +86,13 @@ def test_a_message_without_a_type_is_let_through() -> None:
     assert parse_flux("{}") == FluxOther("None")
 
 
+@pytest.mark.parametrize("deep", ["[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
+def test_what_is_nested_deeper_than_python_shows_is_let_through(deep: str) -> None:
+    kind = "list" if deep[0] == "[" else "dict"
+    assert parse_flux(f'{{"type":{deep}}}') == FluxOther(kind)
+    assert parse_flux(f'{{"type":"Error","code":{deep},"description":7}}') == FluxError(kind, "7")
+
+
 def test_missing_words_and_transcript_are_none() -> None:
     assert parse_flux(turn_info(words=None, transcript=None)) == TurnInfo(
         "Update", 3, 9, 9.25, "", None
@@ -134,3 +142,41 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused(value: object, name: s
         parse_flux(json.dumps(UPDATE | {name: value}))
     except ProtocolError as error:
         assert "needed" in str(error) or "not JSON" in str(error)
+
+
+# An Update of a silence, read in passing.
+
+SILENT = (
+    '{"type":"TurnInfo","request_id":"r","sequence_id":7,"event":"Update","turn_index":0,'
+    '"audio_window_start":0.0,"audio_window_end":%s,"transcript":%s,"words":[]}'
+)
+
+
+@pytest.mark.parametrize("seconds", ["1.84", "0", "12", "3600.25"])
+def test_an_update_of_silence_says_how_far_it_heard(seconds: str) -> None:
+    data = SILENT % (seconds, '""')
+    assert silent_until_s(data) == float(seconds)
+    info = parse_flux(data)
+    assert isinstance(info, TurnInfo)
+    assert info.window_end_s == float(seconds)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "{}",
+        SILENT % ("1.0", '"Hello"'),
+        SILENT.replace("Update", "EndOfTurn") % ("1.0", '""'),
+        SILENT.replace("audio_window_end", "window_end") % ("1.0", '""'),
+        SILENT % ("-1.0", '""'),
+        SILENT % ("null", '""'),
+        SILENT % ("1e3", '""'),
+        SILENT % ('"1.0"', '""'),
+        (SILENT % ("1.0", '""')).replace(":", ": "),
+        (SILENT % ("1.0", '""'))[:-1],
+        '"transcript":"" "event":"Update" "audio_window_end":1.0',
+    ],
+)
+def test_whatever_else_is_left_to_the_parser(data: str) -> None:
+    assert silent_until_s(data) is None

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from voice_ai.errors import ProtocolError
 from voice_ai.wire.responses import (
     MAX_EVENT_OCTETS,
+    ArgumentsDelta,
     Completed,
     EventSplitter,
     Failed,
@@ -241,3 +242,8 @@ def test_any_chunking_gives_the_same_events(lines, end, cuts):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_split_or_skipped(stream):
     assert all(isinstance(data, bytes) for data in split(stream))
+
+
+def test_arguments_are_not_read_before_they_are_whole():
+    delta = event("response.function_call_arguments.delta", delta=None)
+    assert parse_event(delta) == ArgumentsDelta()

@@ -1,10 +1,11 @@
-"""A client's side of a websocket: the voice out of its octets, before any library makes messages
-of them; and a caller's audio into it."""
+"""A client's side of a websocket: the voice and what is told out of its octets, before any library
+makes messages of them; and a caller's audio into it."""
 
 import os
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -12,7 +13,7 @@ from voice_ai.codec._door cimport OCTETS, close_source, open_source
 
 cdef extern from "server_frame.h" nogil:
     enum:
-        SERVER_CLOSE, SERVER_BINARY, SERVER_CONTROL, SERVER_MOST_HEAD
+        SERVER_CLOSE, SERVER_TEXT, SERVER_BINARY, SERVER_CONTROL, SERVER_MOST_HEAD
 
     ctypedef struct server_head:
         uint64_t n_payload
@@ -34,21 +35,26 @@ cdef uint64_t MOST_PAYLOAD = 1 << 20
 
 @cython.final
 cdef class BinaryTap:
-    """Take the payload of binary messages out of a websocket's octets, as it comes.
+    """Take audio and texts out of a websocket's octets, as they come.
 
     It stands before a websocket library, at the client's end, and is given every octet from the
     first one behind the handshake. What unfragmented binary frames carry becomes `audio`, also
     before the whole of a frame has come; where one ends is not told, and audio has no need of it.
-    All else is for the library, octet for octet: texts, pings, the close, fragments, and whatever
-    is wrong, which the library then says.
+    Unfragmented text messages that come whole become `texts`. All else is for the library, octet
+    for octet: pings, the close, fragments, and whatever is wrong, which the library then says.
 
-    Nothing is overtaken within a read: behind the first octet that is for the library, all of it
-    is.
+    Nothing is overtaken within a read, if `audio` is handled first, then `texts`, then the rest:
+    audio behind a text, and all that is behind the first octet for the library, is the library's.
 
     One connection, one object, one thread.
 
     Attributes:
         audio: what the last `feed` took; empty if nothing.
+        texts: the messages that it took, as a list of str; an empty tuple if none.
+        take: offered the audio by `data_received`; None if nobody wants it.
+        otherwise: called by it with what is for the library, or None, if there is that, or texts,
+            or audio that nobody took.
+        before: called by it with all that comes, as the handshake's, until it is None.
 
     Cost: benches/bench_tap.py measures it.
     Source: RFC 6455, section 5.2.
@@ -57,14 +63,17 @@ cdef class BinaryTap:
     cdef bint passes_all, in_message
     # Of the frame at hand: what is still to come, and whether it is taken.
     cdef uint64_t n_left
-    cdef bint is_taken
+    cdef bint is_taken, is_text
     # A head that has not come whole.
     cdef uint8_t[SERVER_MOST_HEAD] held
     cdef Py_ssize_t n_held
     cdef readonly bytes audio
+    cdef readonly object texts
+    cdef public object take, otherwise, before
 
     def __cinit__(self):
         self.audio = b""
+        self.texts = ()
 
     def feed(self, data, /):
         """Take what is to be taken of what came, and return the rest for the library.
@@ -81,6 +90,7 @@ cdef class BinaryTap:
         """
         cdef Py_buffer a
         self.audio = b""
+        self.texts = ()
         if self.n_held:
             data = self.held[:self.n_held] + bytes(data)
             self.n_held = 0
@@ -90,6 +100,17 @@ cdef class BinaryTap:
         finally:
             close_source(&a)
 
+    def data_received(self, data, /):
+        """Be an asyncio.Protocol's method of this name."""
+        if self.before is not None:
+            self.before(data)
+            return
+        rest = self.feed(data)
+        if self.audio and self.take is not None and self.take(self.audio):
+            self.audio = b""
+        if rest is not None or self.audio or self.texts:
+            self.otherwise(rest)
+
     cdef object rest_of(self, data, const uint8_t* src, Py_ssize_t n):
         cdef Py_ssize_t at = 0, passed = -1
         cdef Py_ssize_t size
@@ -98,6 +119,10 @@ cdef class BinaryTap:
                 size = self.begin(src + at, n - at, passed >= 0)
                 if size < 0:
                     break
+                if self.is_text and self.take_text(src + at + size, n - at - size):
+                    at += size + <Py_ssize_t>self.n_left
+                    self.n_left = 0
+                    continue
                 if passed < 0 and not self.is_taken:
                     passed = at
                 at += size
@@ -117,6 +142,19 @@ cdef class BinaryTap:
             return None
         return PyBytes_FromStringAndSize(<const char*>src + passed, at - passed)
 
+    cdef bint take_text(self, const uint8_t* at, Py_ssize_t n) except -1:
+        """Take the text of the frame at hand, if all of it has come and it is one."""
+        if <uint64_t>n < self.n_left:
+            return False
+        try:
+            text = PyUnicode_DecodeUTF8(<const char*>at, <Py_ssize_t>self.n_left, NULL)
+        except UnicodeDecodeError:
+            return False
+        if not self.texts:
+            self.texts = []
+        self.texts.append(text)
+        return True
+
     cdef Py_ssize_t begin(self, const uint8_t* at, Py_ssize_t n, bint must_pass) noexcept:
         """Judge the frame at `at`; returns its head's octets, or -1 if they have not all come."""
         cdef server_head head
@@ -125,14 +163,13 @@ cdef class BinaryTap:
             self.n_held = n
             memcpy(self.held, at, n)
             return -1
-        self.is_taken = False
+        self.is_taken = self.is_text = False
         if found < 0:
             self.passes_all = True
             return 0
-        self.is_taken = (
-            head.opcode == SERVER_BINARY and head.is_last and not must_pass
-            and head.n_payload <= MOST_PAYLOAD
-        )
+        if head.is_last and not must_pass and head.n_payload <= MOST_PAYLOAD:
+            self.is_taken = head.opcode == SERVER_BINARY and not self.texts
+            self.is_text = head.opcode == SERVER_TEXT
         self.n_left = head.n_payload
         self.passes_all = head.opcode == SERVER_CLOSE
         if not head.opcode & SERVER_CONTROL:

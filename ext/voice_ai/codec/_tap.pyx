@@ -8,7 +8,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from voice_ai.codec._door cimport OCTETS, close_source, misuse, open_source
 from voice_ai.codec._frames_in cimport MediaReader, Payload
@@ -58,6 +58,9 @@ cdef enum:
 cdef Py_ssize_t MOST_LIMIT_MS = 3_600_000
 
 cdef bytes NOTHING = b""
+# How Twilio begins the echo of a mark.
+cdef const char* MARK = b'{"event":"mark"'
+cdef Py_ssize_t MARK_OCTETS = 15
 # What becomes of a frame that is not taken: it waits for its rest, or goes to the library.
 cdef Py_ssize_t HOLD = 0, PASS = -1
 
@@ -79,9 +82,9 @@ cdef class MediaTap:
 
     It stands before a websocket library, at the server's end, and is given every octet from the
     first one behind the handshake. Masked, unfragmented text frames that `MediaReader` would take
-    become audio that waits here; all else is for the library, as it came: other messages, pings,
-    the close, and whatever is wrong, which the library then says. No Python object is made for a
-    message that is taken.
+    become audio that waits here, and echoes of marks may be taken; all else is for the library, as
+    it came: other messages, pings, the close, and whatever is wrong, which the library then says.
+    No Python object is made for audio that is taken.
 
     A media message overtakes nothing: while the library has messages that its reader has not
     handled (`n_passed` != `n_read`), media messages take the slow way behind them, and their
@@ -102,6 +105,8 @@ cdef class MediaTap:
             messages it has handled.
         n_frames: messages taken.
         until_ms: the end of the latest message, by its timestamp, taken or put.
+        told: offered the text of a message that looks like the echo of a mark, as bytes; returns
+            whether it is done with. None leaves all of them to the library. Raises nothing.
         passes: called by `data_received` with what is for the library.
         arrived: called by it when a message was taken and `wanted` octets of audio or more wait.
 
@@ -120,7 +125,7 @@ cdef class MediaTap:
     cdef readonly int64_t n_frames
     cdef readonly double until_ms
     cdef public int64_t n_read
-    cdef public object passes, arrived
+    cdef public object passes, arrived, told
     cdef public Py_ssize_t wanted
 
     def __cinit__(self, *, limit_ms=15000):
@@ -251,13 +256,21 @@ cdef class MediaTap:
         websocket_unmask(masked, head.n_payload, head.mask, text)
         n_octets = self.reader.take(text, head.n_payload, &payload)
         try:
-            if n_octets < 0 or self.n_with(n_octets) > self.limit:
+            if n_octets < 0:
+                return self.tell(text, head.n_payload)
+            if self.n_with(n_octets) > self.limit:
                 return False
             self.append(payload.ulaw, n_octets, payload.fields.timestamp_ms)
             self.n_frames += 1
             return True
         finally:
             PyMem_Free(payload.borrowed)
+
+    cdef bint tell(self, const uint8_t* text, Py_ssize_t n) except -1:
+        """Offer a message that is no audio to whoever reads marks; whether they have."""
+        if self.told is None or n < MARK_OCTETS or memcmp(text, MARK, MARK_OCTETS):
+            return False
+        return self.told(PyBytes_FromStringAndSize(<const char*>text, n))
 
     cdef int hold(self, const uint8_t* src, Py_ssize_t n) except -1:
         cdef uint8_t* dst = store_room(&self.held, n)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { SERVER_CONTINUATION = 0, SERVER_BINARY = 2, SERVER_CLOSE = 8, SERVER_CONTROL = 8 };
+enum { SERVER_CONTINUATION = 0, SERVER_TEXT = 1, SERVER_BINARY = 2, SERVER_CLOSE = 8, SERVER_CONTROL = 8 };
 enum { SERVER_PONG = 10, SERVER_MOST_CONTROL = 125 };
 
 /* Two octets, eight of length. */

@@ -13,6 +13,14 @@ MESSAGE_MS = 80
 # Milliseconds of audio; a handshake may take 10 s. When it is full, the recogniser has failed: the
 # call ends, and says so.
 LIMIT_MS = 15_000
+# Milliseconds of audio that may have come ahead of the clock: nobody speaks faster than time goes,
+# a far end that does is none, and each second of it is paid for. What a network has held back is
+# never ahead.
+LEAD_MS = 10_000
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 class ConvertedAudio:
@@ -61,10 +69,21 @@ class Backlog:
         self,
         tap: Callable[[int, Callable[[], None]], CallerAudio],
         target: AudioFormat,
+        now_s: Callable[[], float] = lambda: 0.0,
+        flooded: Callable[[], None] | None = None,
     ) -> None:
-        """Have `tap` make the audio, in the format `target`; it is given what to call, and when."""
+        """Have `tap` make the audio, in the format `target`; it is given what to call, and when.
+
+        `flooded` is called, once, when LEAD_MS more has come than `now_s` allows; nothing is sent
+        on then.
+        """
+        self._now_s = now_s
+        self._began_s = now_s()
+        self._flooded = flooded
+        self._is_over = False
         self._size = MESSAGE_MS * target.n_octets_per_ms
-        self._send: Callable[[bytes], None] | None = None
+        self._send: Callable[[bytes], bool] | None = None
+        self._unheard: Callable[[], None] = _nobody
         self.audio = tap(self._size, self._arrived)
 
     def put(self, frame: AudioIn) -> None:
@@ -80,9 +99,11 @@ class Backlog:
         self._arrived()
 
     @contextmanager
-    def poured_into(self, send: Callable[[bytes], None]) -> Iterator[None]:
-        """Give `send` what waits, and then what comes."""
-        self._send = send
+    def poured_into(
+        self, send: Callable[[bytes], bool], unheard: Callable[[], None] = _nobody
+    ) -> Iterator[None]:
+        """Give `send` what waits, and then what comes; call `unheard` when it returns True."""
+        self._send, self._unheard = send, unheard
         self._arrived()
         try:
             yield
@@ -90,5 +111,11 @@ class Backlog:
             self._send = None
 
     def _arrived(self) -> None:
-        while self._send is not None and self.audio.n_waiting >= self._size:
-            self._send(self.audio.take(self._size))
+        elapsed_ms = (self._now_s() - self._began_s) * 1000
+        if self._flooded is not None and self.audio.received_ms - elapsed_ms > LEAD_MS:
+            self._is_over = True
+            flooded, self._flooded = self._flooded, None
+            flooded()
+        while self._send is not None and not self._is_over and self.audio.n_waiting >= self._size:
+            if self._send(self.audio.take(self._size)):
+                self._unheard()

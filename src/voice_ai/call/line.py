@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from voice_ai.codec.formats import AudioFormat
+from voice_ai.codec.transcode import Transcoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,38 @@ class CallerAudio(Protocol):
         """Return the oldest octets, fewer if fewer wait."""
 
 
+class Gate(Protocol):
+    """The way of one turn's voice to the line, while nothing is to be decided about it.
+
+    It takes the voice in its own format, whole samples, and returns whether it took it.
+    """
+
+    @property
+    def n_octets(self) -> int:
+        """Octets that have passed, in the line's format."""
+
+    def __call__(self, audio: bytes, /) -> bool:
+        """Let audio through, or leave it to who was named for it."""
+
+    def open(
+        self,
+        n_octets: int,
+        dry_ms: float,
+        label: str,
+        sent_ms: float,
+        mark_ms: float,
+        every_ms: float,
+        /,
+    ) -> None:
+        """Let so much through, from where the books are (turn/playout.py: Ahead)."""
+
+    def shut(self) -> None:
+        """Let nothing through."""
+
+    def take(self) -> tuple[bytes, list[tuple[float, int]], list[tuple[str, float]]]:
+        """Return what has passed since last time, when each unbroken stretch did, and marks."""
+
+
 class Line(Protocol):
     """A Twilio stream or a browser. One task reads; any task of the call may send."""
 
@@ -62,12 +95,17 @@ class Line(Protocol):
         """The audio that this line carries, both ways."""
 
     def tap(
-        self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]
+        self,
+        target: AudioFormat,
+        n_octets: int,
+        arrived: Callable[[], None],
+        marked: Callable[[str], bool],
     ) -> CallerAudio | None:
-        """Take audio past the iterator from now on, if this line can convert it by itself.
+        """Take audio and marks past the iterator from now on, if this line can.
 
         `arrived` is called when some was taken and so many octets wait. AudioIn is then the
-        exception; it is to be put into the same audio.
+        exception; it is to be put into the same audio. `marked` is given the name of a mark, and
+        returns whether that was taken: if not, it comes as a MarkIn.
         """
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
@@ -76,6 +114,12 @@ class Line(Protocol):
     @property
     def is_free(self) -> bool:
         """Whether `write_audio` and `write_mark` may be called: nothing waits to be sent."""
+
+    def gate(self, voice: Transcoder, otherwise: Callable[[bytes], bool]) -> Gate | None:
+        """Return what lets a turn's voice through past `write_audio`, if this line can do that.
+
+        The gate of the turn before it is closed.
+        """
 
     def write_audio(self, data: bytes) -> None:
         """Send audio at once."""

@@ -17,6 +17,7 @@ from voice_ai.providers.protocols import (
     Dialogue,
     SpokenTo,
     TextDelta,
+    TextEnded,
     ToolRequested,
     Utterance,
     Voice,
@@ -86,38 +87,49 @@ class Reply:
 
     async def _write(self, answer: Deltas, sentences: SentenceStream, utterance: Utterance) -> None:
         """Hand sentences to the voice; if the model fails, those that it finished are spoken."""
+        n_sent = 0  # since tools have run: what was said before them promised more
         try:
             async with aclosing(answer) as deltas:
                 async for delta in deltas:
                     self.text += " " if delta is None else delta
-                    pieces = sentences.pause() if delta is None else sentences.feed(delta)
-                    for piece in pieces:
-                        await self._send(utterance, piece)
+                    pieces = sentences.feed(delta) if delta else sentences.pause()
+                    await self._send(utterance, pieces)
+                    n_sent = 0 if delta is None else n_sent + len(pieces)
         except ProviderError as failure:
             if failure.stage != "llm":
                 raise
+            pieces = sentences.cut()
+            await self._send(utterance, pieces)
+            if failure.kind == "failed" and n_sent + len(pieces) and sentences.is_whole:
+                failure = ProviderError("llm", str(failure), kind="cut")
             self._failure = failure
         else:
-            for sentence in sentences.finish():
-                await self._send(utterance, sentence)
+            await self._send(utterance, sentences.finish())
         await utterance.finish()
 
-    async def _send(self, utterance: Utterance, sentence: str) -> None:
-        if self.first_text is None:
-            self.first_text = asyncio.get_running_loop().time()
-        self._playout.text(self.turn, sentence)
-        await utterance.send(sentence)
+    async def _send(self, utterance: Utterance, pieces: Sequence[str]) -> None:
+        for piece in pieces:
+            if self.first_text is None:
+                self.first_text = asyncio.get_running_loop().time()
+            self._playout.text(self.turn, piece)
+            await utterance.send(piece)
 
     async def _deltas(self, dialogue: Dialogue, run_tools: RunTools) -> Deltas:
-        """Yield the model's text, None before tools run: what was written then is spoken."""
+        """Yield the model's text, "" at its end and None before tools run.
+
+        At both what was written is spoken: where a sentence ends is else known by what follows, and
+        that may take its time.
+        """
         for _ in range(MAX_TOOL_STEPS + 1):
             requests: list[ToolRequested] = []
             said = (*self._history.said, *self.unsaid)
             async with dialogue.reply(self.turn, said) as events:
                 async for event in events:
                     match event:
-                        case TextDelta(text):
+                        case TextDelta(text) if text:
                             yield text
+                        case TextEnded():
+                            yield ""
                         case ToolRequested():
                             requests.append(event)
             if not requests:
@@ -145,7 +157,7 @@ class Reply:
         return bool((self.wishes.hang_up or self.wishes.transfer) and self.text.strip())
 
     async def _play(self, utterance: Utterance) -> None:
-        utterance.offer(self._take)
+        utterance.offer(self._speaker.gated(self._take))
         async for event in utterance:
             match event:
                 case Audio(data):

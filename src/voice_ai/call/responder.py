@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from voice_ai.call.built_in import Transfer
 from voice_ai.call.clock import LineClock
 from voice_ai.call.dtmf import tones
 from voice_ai.call.line import Line
+from voice_ai.call.quota import Uses
 from voice_ai.call.record import CallRecord, TurnRecord
 from voice_ai.call.reply import Reply, RunTools
 from voice_ai.call.services import Services
@@ -37,6 +38,9 @@ from voice_ai.turn.playout import Playout
 from voice_ai.turn.sentences import SentenceStream
 
 logger = logging.getLogger(__name__)
+
+# Phrases that stand for an answer.
+EXCUSES: Final = ("apology", "refusal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Responder:
         self._speaking: Speaker | None = None
         self._replying: Reply | None = None
         self._n_filled = 0
+        self._aside = (0.0, b"")  # the last filler that was said in no turn, and when it ends
+        self._uses = Uses()
         self._voicemail = 0  # the turn of the message left on a machine
         record.tell = tell
         self._switchboard = Switchboard(record, services.control, self._keep_tool, tell)
@@ -103,7 +109,7 @@ class Responder:
     def say_phrase(self, turn: int, phrase: Phrase) -> Coroutine[Any, Any, None]:
         """Begin this turn with a phrase made at start-up; returns the work of speaking it."""
         spoken = self._services.phrases[phrase]
-        record = self._claim(turn) if phrase == "apology" else None
+        record = self._claim(turn) if phrase in EXCUSES else None
         if record:
             record.reply = spoken.text
         if phrase == "voicemail":
@@ -168,6 +174,11 @@ class Responder:
             settling = (await asyncio.shield(self._open)).settling
             settling.create_task(self._switchboard.put_through(turn, transfer))
 
+    def shut(self) -> None:
+        """Let nothing more through of a reply that is being cancelled."""
+        if self._speaking:
+            self._speaking.shut()
+
     async def clear(self, turn: int) -> None:
         """Let no more of this turn be heard, if any of it was sent."""
         self.playout.clear(turn, self._clock.timestamp_ms)
@@ -198,21 +209,37 @@ class Responder:
             self._tell_sent(speaker)
 
     async def fill(self, turn: int, filler: Filler) -> None:
-        """Bridge the silence before this turn's first sound, never twice alike in a row."""
+        """Bridge the silence before this turn's first sound, never twice alike in a row.
+
+        In turn 0 it is part of no turn, unless one begins while it is played.
+        """
         fillers, speaker = self._services.fillers[filler], self._speaking
-        if not fillers or speaker is None or speaker.turn != turn:
+        if not fillers or speaker is None or (turn and speaker.turn != turn):
             return
         self._n_filled += 1
         spoken = fillers[self._n_filled % len(fillers)]
         transcoder = self._services.transcoder(self._services.tts.output_format, self._line.format)
-        await speaker.fill(transcoder.convert(spoken.audio, last=True))
+        audio = transcoder.convert(spoken.audio, last=True)
+        if turn:
+            await speaker.fill(audio)
+            return
+        ends_ms = self._clock.timestamp_ms + self._line.format.duration_ms(len(audio))
+        self._aside = (ends_ms, audio)
+        await self._line.send_audio(audio)
+
+    def echoed(self, name: str) -> int | None:
+        """Take a mark that came back; returns its turn if all of that has been heard."""
+        turn = self.playout.echoed(name)
+        if self._speaking:
+            self._speaking.forget()
+        return turn
 
     def keep_heard(self, turn: int, complete: bool) -> None:
         """Write what was heard of this turn into the history; the model's record follows."""
         heard = self.playout.heard(turn, self._clock.timestamp_ms)
         self.history.agent(turn, heard.text, complete)
         if self._speaking and self._speaking.turn == turn:
-            self._speaking.over.set()
+            self._speaking.end()
         record = self._record.turn(turn)
         if record:
             record.heard = heard.text.strip()
@@ -241,7 +268,7 @@ class Responder:
             sid = self._record.call.call_sid
             logger.warning("call %s: turn %d: %s failed: %s", sid, turn, failure.stage, failure)
             self._record.failures.append(failure.stage)
-            self._tell(ProviderFailed(turn, failure.stage, str(failure)))
+            self._tell(ProviderFailed(turn, failure.stage, str(failure), failure.kind))
         elif failure:
             self._tell(CallerGone(str(failure)))
         if failure is None or speaker.n_ms:
@@ -253,12 +280,16 @@ class Responder:
         self._tell(ReplySent(speaker.turn, speaker.n_ms, remaining_ms))
 
     def _speaker(self, turn: int) -> Speaker:
-        self.playout.begin(turn, self._clock.timestamp_ms)
         services, line = self._services, self._line
         transcoder = services.transcoder(services.tts.output_format, line.format)
         self._speaking = Speaker(
             turn, line, self._clock, self.playout, transcoder, partial(self._first_frame, turn)
         )
+        now_ms = self._clock.timestamp_ms
+        self.playout.begin(turn, now_ms, self._speaking.passed)
+        (ends_ms, aside), self._aside = self._aside, (0.0, b"")
+        if (left := int(ends_ms - now_ms) * line.format.n_octets_per_ms) > 0:
+            self._speaking.follow(aside[-left:])
         return self._speaking
 
     def _first_frame(self, turn: int) -> None:
@@ -278,6 +309,7 @@ class Responder:
             group,
             self._services.late or group,
             partial(self._keep_tool, turn),
+            self._uses,
         )
 
         async def run(requests: Sequence[ToolRequested]) -> None:

@@ -69,6 +69,7 @@ async def make_sounds(
         phrases: dict[Phrase, Spoken] = {
             "greeting": await _spoken(agent.greeting, voice),
             "apology": await _spoken(agent.apology, voice),
+            "refusal": await _spoken(agent.refusal, voice),
             "goodbye": await _spoken(agent.goodbye, voice),
             "still_there": await _spoken(agent.still_there, voice),
         }
@@ -77,7 +78,7 @@ async def make_sounds(
         # Only a tool is excused for.
         moments = agent.moments if agent.tools else ()
         fillers: dict[Filler, list[Spoken]] = {
-            "filler": [await _spoken(text, voice) for text in agent.fillers],
+            "filler": [await _spoken(text, voice) for text in agent.fillers or ()],
             "moment": [await _spoken(text, voice) for text in moments],
         }
     return phrases, fillers

@@ -11,14 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from voice_ai.call.backlog import Backlog, ConvertedAudio
+from voice_ai.call.backlog import LEAD_MS, Backlog, ConvertedAudio
 from voice_ai.call.clock import LineClock
 from voice_ai.call.latency import Latency
 from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, Line, MarkIn
 from voice_ai.call.record import CallRecord, TurnRecord
 from voice_ai.call.responder import Responder
 from voice_ai.call.services import Services
-from voice_ai.errors import PeerError, ProviderError
+from voice_ai.errors import PeerError, ProtocolError, ProviderError
 from voice_ai.turn import commands as do
 from voice_ai.turn import events as on
 from voice_ai.turn.machine import TurnMachine
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 # Events waiting for the machine, which takes microseconds for each of about ten a second. Full
 # means that the line takes no `clear`; what overflows then raises and ends this call.
 EVENTS = 256
+# RFC 6455 section 7.4.1.
+POLICY_VIOLATION = 1008
 
 
 class VoiceSession:
@@ -40,11 +42,12 @@ class VoiceSession:
         self._services = services
         self._record = record
         self._machine = TurnMachine(services.rules)
-        self._backlog = Backlog(self._tap, services.stt.input_format)
+        self._loop = asyncio.get_running_loop()
+        target = services.stt.input_format
+        self._backlog = Backlog(self._tap, target, self._loop.time, self._flooded)
         self._clock = LineClock(self._backlog.audio)
         self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
         self._responder = Responder(line, services, record, self._clock, self._events.put_nowait)
-        self._loop = asyncio.get_running_loop()
         self._timers: dict[tuple[int, on.Timer], asyncio.TimerHandle] = {}
         self._reply: asyncio.Task[None] | None = None
         self._latency: Latency | None = None
@@ -80,8 +83,24 @@ class VoiceSession:
         """Have the line convert its audio by itself, past `_receive`, if it can."""
         services, line = self._services, self._line
         target = services.stt.input_format
-        audio = line.tap(target, n_octets, arrived) if services.resampler == "fir" else None
+        fir = services.resampler == "fir"
+        audio = line.tap(target, n_octets, arrived, self._marked) if fir else None
         return audio or ConvertedAudio(services.transcoder(line.format, target))
+
+    def _marked(self, name: str) -> bool:
+        """Enter a mark in the read that brings it, unless too much waits for the machine."""
+        if self._events.full():
+            return False
+        turn = self._responder.echoed(name)
+        if turn is not None:
+            self._events.put_nowait(on.PlayoutFinished(turn))
+        return True
+
+    def _flooded(self) -> None:
+        """End the call of a line that sends what nobody can have spoken."""
+        what = f"more than {LEAD_MS / 1000:g} s of audio ahead of the clock"
+        self._fault = self._fault or ProtocolError(what, POLICY_VIOLATION)
+        self._events.put_nowait(on.CallerGone(what))
 
     async def _receive(self) -> None:
         self._events.put_nowait(on.CallStarted())
@@ -92,20 +111,20 @@ class VoiceSession:
                     case AudioIn():
                         self._backlog.put(event)
                     case MarkIn(name):
-                        turn = self._responder.playout.echoed(name)
+                        turn = self._responder.echoed(name)
                         if turn is not None:
                             await self._events.put(on.PlayoutFinished(turn))
                     case DigitIn(digit):
                         await self._events.put(on.DigitPressed(digit))
         except PeerError as fault:
-            self._fault = fault
-            reason = str(fault)
+            self._fault = self._fault or fault
+            reason = str(self._fault)
         await self._events.put(on.CallerGone(reason))
 
     async def _hear(self) -> None:
         try:
             async with self._services.stt.open(self._record.call) as stream:
-                with self._backlog.poured_into(stream.send):
+                with self._backlog.poured_into(stream.send, self._unheard):
                     async for event in stream:
                         await self._events.put(event)
             raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
@@ -114,6 +133,11 @@ class VoiceSession:
             logger.warning("call %s: stt failed: %s", self._record.call.call_sid, reason)
             self._record.failures.append("stt")
             await self._events.put(on.ProviderFailed(0, "stt", reason))
+
+    def _unheard(self) -> None:
+        """Have a caller who waits while the recogniser is late told something, if there is room."""
+        if not self._events.full():
+            self._events.put_nowait(on.CallerUnheard())
 
     def _measure(self, event: on.EndOfTurn) -> Latency:
         now = self._loop.time()
@@ -146,6 +170,7 @@ class VoiceSession:
             case do.SayFiller(turn, filler):
                 await self._responder.fill(turn, filler)
             case do.CancelReply():
+                self._responder.shut()
                 if self._reply:
                     self._reply.cancel()
             case do.ClearPlayout(turn):

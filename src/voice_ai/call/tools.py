@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from voice_ai.agent import TOOL_TIMEOUT_S, OnBargeIn, Tool
 from voice_ai.call.built_in import NAMES, BuiltIn
+from voice_ai.call.quota import Quota, Uses
 from voice_ai.call.signature import Signature
 from voice_ai.call.threads import in_thread
 from voice_ai.errors import UsageError
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAX_TOOL_STEPS = 3
 # All of it goes through the model before the next word: some ten seconds of reading for gpt-5-nano.
 MAX_OUTPUT_CHARS = 20_000
+# Of a name that no tool has: what a tool's may have.
+MAX_NAME_CHARS = 64
 
 FAILED = "The tool failed."
 NO_VALUE = "Done."
@@ -45,6 +48,7 @@ class ToolBox:
         """
         self._tools = {made.name: (made, Signature(made)) for made in tools}
         self.built_in = built_in or BuiltIn()
+        self._quota = Quota()
         for name in self._tools.keys() & set(NAMES):
             raise UsageError(f"a tool cannot be called {name!r}, which is built in")
         own = [
@@ -57,27 +61,34 @@ class ToolBox:
         """Return what becomes of a tool while which the caller speaks."""
         return self._tools[name][0].on_barge_in if name in self._tools else "cancel"
 
-    async def run(self, request: ToolRequested) -> str:
+    async def run(self, request: ToolRequested, uses: Uses | None = None) -> str:
         """Run one tool, its arguments checked, and return what it gave back, as text for the model.
+
+        `uses` are the call's, for the limits that a tool may have.
 
         Never raises for what the model or the tool did wrong: the model is told, so that it can
         say so; of what a tool raised only that it did.
         """
         if request.name not in self._tools:
-            return f"There is no tool called {request.name!r}."
+            return f"There is no tool called {request.name[:MAX_NAME_CHARS]!r}."
         made, signature = self._tools[request.name]
+        deadline: asyncio.Timeout | None = None
         try:
-            arguments = signature.read(request.arguments)
-        except ValueError as error:
-            return f"The arguments do not fit: {error}"
-        try:
+            try:
+                arguments = signature.read(request.arguments)
+            except ValueError as error:
+                return f"The arguments do not fit: {error}"
+            now_s = asyncio.get_running_loop().time()
+            if refusal := self._quota.take(made, uses or Uses(), now_s):
+                logger.warning("tool %s is used too often", made.name)
+                return refusal
             async with asyncio.timeout(made.timeout_s) as deadline:
                 return _as_text(await _call(made, arguments))
         # Its author's code: whatever it raises, the caller is still on the line.
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            if isinstance(error, TimeoutError) and deadline.expired():
+            if isinstance(error, TimeoutError) and deadline is not None and deadline.expired():
                 logger.warning("tool %s took longer than %g s", made.name, made.timeout_s)
                 return f"The tool took longer than {made.timeout_s:g} seconds."
             logger.exception("tool %s failed", made.name)
@@ -93,6 +104,7 @@ class ToolRuns:
         late: longer than the call; what is to finish runs in it, so that a hang-up waits for no
             tool and stops none. It has AFTER_CALL_S then.
         keep: writes a call and its answer into the call's history.
+        uses: what the call has used so far.
     """
 
     def __init__(
@@ -101,7 +113,9 @@ class ToolRuns:
         group: asyncio.TaskGroup,
         late: asyncio.TaskGroup,
         keep: Callable[[ToolRequested, str], None],
+        uses: Uses | None = None,
     ) -> None:
+        self._uses = uses or Uses()
         self._box = box
         self._group = group
         self._late = late
@@ -123,8 +137,8 @@ class ToolRuns:
 
     def _start(self, request: ToolRequested) -> asyncio.Task[str]:
         if self._box.on_barge_in(request.name) != "finish":
-            return self._group.create_task(self._box.run(request))
-        task = self._late.create_task(self._box.run(request))
+            return self._group.create_task(self._box.run(request, self._uses))
+        task = self._late.create_task(self._box.run(request, self._uses))
         self._group.create_task(_bound(request.name, task))
         return task
 

@@ -15,6 +15,7 @@ try:
         _g711,
         _soxr,  # noqa: F401
         _tap,  # noqa: F401
+        _voice_gate,  # noqa: F401
     )
 except ImportError as missing:
     raise ImportError(

@@ -8,6 +8,7 @@ _Octets = TypeVar("_Octets", bound=Buffer)
 @final
 class MediaTap:
     n_read: int
+    told: Callable[[bytes], bool] | None
     passes: Callable[[bytes], object]
     arrived: Callable[[], object]
     wanted: int

@@ -160,6 +160,11 @@ class ResampleStream:
         self._ended = last
         return n_samples
 
+    @property
+    def fir(self) -> Fir | None:
+        """The filter of this stream, to be shared with other compiled code; None with libsoxr."""
+        return self._kernel if isinstance(self._kernel, Fir) else None
+
     def flush(self) -> "bytes | NDArray[Any]":
         """End the stream and return what is still inside, in the form of the last chunk."""
         empty: Any = b""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from voice_ai.codec._fir import Fir
 from voice_ai.codec.formats import PCM16_8K, PCM16_16K, PCM16_24K, ULAW_8K, AudioFormat
 from voice_ai.codec.g711 import ulaw_decode, ulaw_encode
 from voice_ai.codec.libsoxr import live_options
@@ -89,6 +90,16 @@ class Transcoder:
         if source.rate_hz != target.rate_hz:
             self._stream = _live_stream(source.rate_hz, target.rate_hz, engine)
         self._half_sample = b""
+
+    @property
+    def fir(self) -> Fir | None:
+        """The filter from PCM16 of another rate to µ-law; None if this stream is something else.
+
+        Whoever runs whole samples of this stream through it, and encodes them, does as `convert`
+        does, and may take turns with it.
+        """
+        is_other = self._decodes or not self._encodes or self._stream is None
+        return None if is_other or self._stream is None else self._stream.fir
 
     def convert(self, data: bytes, last: bool = False) -> bytes:
         """Take the next chunk and return what it makes in the target format; may be empty.

@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from voice_ai.codec.formats import AudioFormat
+from voice_ai.providers.breaker import Budget
 from voice_ai.turn.events import Said, SpeechEvent
 
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Who is on the line. Ids and numbers as Twilio gives them; empty where it gives none."""
+    """Who is on the line. Ids and numbers as Twilio gives them; empty where it gives none.
+
+    From `budget` all of the call's providers take their retries.
+    """
 
     call_sid: str
     stream_sid: str = ""
     caller: str = ""
     called: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
 
 # Hearing.
@@ -30,11 +35,14 @@ class CallInfo:
 class SpeechStream(Protocol):
     """One call's audio in, its turns out."""
 
-    def send(self, audio: bytes) -> None:
+    def send(self, audio: bytes) -> bool:
         """Give the recogniser a stretch of audio in its `input_format`, never empty.
 
         Nothing is waited for: what cannot be sent yet is kept, so much and no more. Raises nothing:
         who iterates is told of a failure.
+
+        Returns:
+            True once if the recogniser is late, and the caller has spoken meanwhile and waits.
         """
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
@@ -80,7 +88,20 @@ class ToolRequested:
     arguments: str
 
 
-ModelEvent: TypeAlias = TextDelta | ToolRequested
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """The model writes what is of no use before it is whole, such as a tool's arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The text so far is whole; what comes behind it, if anything, begins anew.
+
+    Models that cannot tell before the end of the answer say nothing.
+    """
+
+
+ModelEvent: TypeAlias = TextDelta | TextEnded | ToolRequested | Writing
 
 
 class Dialogue(Protocol):
@@ -133,8 +154,24 @@ class SpokenTo:
 VoiceEvent: TypeAlias = Audio | SpokenTo
 
 
+@dataclass(slots=True)
+class Taken:
+    """Audio that went past an utterance's iterator: octets, and when the last came (loop time)."""
+
+    n_octets: int = 0
+    at_s: float = 0.0
+
+
 class Utterance(Protocol):
     """One reply's text in, its voice out. Text and audio are handled by two tasks."""
+
+    @property
+    def taken(self) -> Taken:
+        """What was taken of the audio that was offered."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether audio is due for text that was given: then silence is a fault."""
 
     async def send(self, text: str) -> None:
         """Give the next sentence or clause with its trailing space; it may be spoken at once."""
@@ -157,7 +194,10 @@ class Voice(Protocol):
     """A call's connection to a voice; one utterance at a time, one after another."""
 
     def utter(self) -> AbstractAsyncContextManager[Utterance]:
-        """Begin a reply. Leaving early drops what is unspoken: the next one hears none of it."""
+        """Begin a reply. Leaving early drops what is unspoken: the next one hears none of it.
+
+        Left by a ProviderError, its connection is not used again.
+        """
 
 
 class TextToSpeech(Protocol):

@@ -11,6 +11,10 @@ from typing import Final, Protocol
 
 # DESIGN section 3. Twilio opens the stream within a second or two of the TwiML.
 HOLD_S: Final = 60.0
+# Calls whose token was used are remembered so long: a call of a day has ended by its own limit.
+USED_S: Final = 86_400.0
+# So many of them; above it the oldest is forgotten. Some 200 octets each.
+MAX_USED: Final = 50_000
 # Calls that have been answered and whose stream has not begun. Above it the oldest is forgotten:
 # that call is refused at `start`. With admission in front of it the number is never near.
 MAX_TOKENS: Final = 10_000
@@ -27,6 +31,9 @@ class TokenStore(Protocol):
 
     def redeem(self, token: str, call_sid: str) -> bool:
         """Return whether this is the call's token, and use it up."""
+
+    def was_used(self, call_sid: str) -> bool:
+        """Whether a token of this call was used in the last USED_S."""
 
 
 class Places(Protocol):
@@ -54,9 +61,14 @@ class Tokens:
         self._valid_s = valid_s
         self._limit = limit
         self._by_call: dict[str, tuple[str, float]] = {}  # oldest first
+        self._used: dict[str, float] = {}  # likewise
 
     def __len__(self) -> int:
         return len(self._by_call)
+
+    def was_used(self, call_sid: str) -> bool:
+        """Whether a token of this call was used in the last USED_S."""
+        return self._used.get(call_sid, 0.0) > self._clock()
 
     def issue(self, call_sid: str) -> str:
         """Make a token for this call."""
@@ -76,6 +88,10 @@ class Tokens:
         if not known or not hmac.compare_digest(known.encode(), shown):
             return False
         del self._by_call[call_sid]
+        self._used.pop(call_sid, None)
+        if len(self._used) >= MAX_USED:
+            del self._used[next(iter(self._used))]
+        self._used[call_sid] = self._clock() + USED_S
         return True
 
     def _forget_expired(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
@@ -11,13 +12,15 @@ from voice_ai.agent import Agent
 from voice_ai.call.services import Services
 from voice_ai.errors import ProviderError
 from voice_ai.server.admission import Admission, Places, Tokens, TokenStore
-from voice_ai.server.browser import check_browser
-from voice_ai.server.calls import Calls
+from voice_ai.server.calls import Calls, Privacy
+from voice_ai.server.console import Console, Keys
 from voice_ai.server.cpu import CpuMeter
-from voice_ai.server.front import Front
+from voice_ai.server.front import Front, Limits
 from voice_ai.server.front import serve as listen
 from voice_ai.server.http import Routes
 from voice_ai.server.lag import LagMeter
+from voice_ai.server.limits import Rate
+from voice_ai.server.logs import redaction
 from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.pages import Face, Pages
@@ -26,7 +29,8 @@ from voice_ai.server.readiness import Readiness
 from voice_ai.server.settings import Settings
 from voice_ai.server.shared import Shared, SharedAdmission, SharedTokens
 from voice_ai.server.siblings import Siblings
-from voice_ai.server.webhook import STREAM_PATH, Busy, Webhook, local_url
+from voice_ai.server.tls import open_tls
+from voice_ai.server.webhook import STREAM_PATH, WEBHOOK_PATH, Busy, Webhook, local_url
 
 if TYPE_CHECKING:
     from voice_ai.server.carrier import Carrier
@@ -41,6 +45,11 @@ RETRY_AFTER_S = (1.0, 2.0, 5.0, 15.0)
 WEBHOOK_PATIENCE_S = 8.0
 # Seconds that calls have for their goodbye, after which they are closed.
 GOODBYE_S: Final = 15.0
+# A client that has asked nothing for so many seconds may ask for all of them at once.
+BURST_S: Final = 5.0
+# Of the file descriptors that we may have, connections that wait take one in so many at most: a
+# call takes four.
+WAITING_SHARE: Final = 4
 # How often a server that drains looks whether its calls are over: nobody waits for its end.
 DRAIN_POLL_S: Final = 0.1
 
@@ -74,7 +83,18 @@ class App:
             until_ready=lambda: self._readiness.get(WEBHOOK_PATIENCE_S),
             busy=Busy(settings.busy_sentence, settings.busy_redirect_url),
         )
-        self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics)
+        privacy = Privacy(settings.transcript_retention_s, settings.log_transcripts)
+        self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics, privacy)
+        self._clean = redaction(settings)
+        self._console = Console(
+            Keys(
+                password=settings.console_password,
+                metrics_token=settings.metrics_token,
+                public_url=settings.public_url,
+                is_secure=settings.is_secure,
+                proxies=settings.trusted_proxies,
+            )
+        )
         self._carrier: Carrier | None = None
         self._listening = True
         self._pages: Pages
@@ -84,7 +104,7 @@ class App:
     def face(self) -> Face:
         """What the server tells of itself; known once it listens."""
         base = self._settings.public_url or self.url
-        return Face(f"{base}/incoming-call", self._providers)
+        return Face(f"{base}{WEBHOOK_PATH}", self._providers)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[None]:
@@ -93,26 +113,21 @@ class App:
         A port that is shared with other processes is listened on only then.
 
         Raises:
-            UsageError: the port cannot be listened on.
+            UsageError: the port cannot be listened on, or the certificate not be used.
         """
         routes = Routes()
-        incoming_call = self._webhook.incoming_call
-        routes.add("/incoming-call", GET=incoming_call, POST=incoming_call)
-        routes.add_websocket(
-            STREAM_PATH,
-            self._calls.serve_twilio,
-            check=self._webhook.check_stream,
-            connection=MediaConnection,
-        )
-        routes.add_websocket(BROWSER_PATH, self._calls.serve_browser, check=check_browser)
+        self._add_calls(routes)
         settings = self._settings
+        front = Front(routes, limits(settings), settings.trusted_proxies)
+        tls = open_tls(settings.tls_cert, settings.tls_key)
         self._bound = listen(
-            Front(routes), settings.host, settings.port, reuse_port=settings.shares_port
+            front, settings.host, settings.port, reuse_port=settings.shares_port, tls=tls
         )
         with self._shared or nullcontext():
             async with self._bound, self._open_carrier() as self._carrier:
-                self.url = local_url(self._bound.host, self._bound.port)
-                self._webhook.bind(self._bound.host, self._bound.port)
+                host, port, is_secure = self._bound.host, self._bound.port, tls is not None
+                self.url = local_url(host, port, is_secure=is_secure)
+                self._webhook.bind(host, port, is_secure=is_secure)
                 self._add_pages(routes)
                 async with self._siblings.answering(self._answer):
                     try:
@@ -120,8 +135,35 @@ class App:
                     finally:  # before the front closes: a call that it ends then knows why
                         self._stop()
 
+    def _add_calls(self, routes: Routes) -> None:
+        """Add Twilio's way in and a browser's; some write the paths with a slash at the end."""
+        webhook, incoming_call = self._webhook, self._webhook.incoming_call
+        for slash in ("", "/"):
+            routes.add(
+                f"{WEBHOOK_PATH}{slash}",
+                vouches=webhook.vouches,
+                GET=incoming_call,
+                POST=incoming_call,
+            )
+            routes.add_websocket(
+                f"{STREAM_PATH}{slash}",
+                self._calls.serve_twilio,
+                check=webhook.check_stream,
+                connection=MediaConnection,
+                vouches=webhook.vouches,
+            )
+        check = self._console.refuse_browser
+        routes.add_websocket(BROWSER_PATH, self._calls.serve_browser, check=check)
+
     def _add_pages(self, routes: Routes) -> None:
-        self._pages = Pages(self.face, self._calls, self._readiness, self._metrics, self._siblings)
+        self._pages = Pages(
+            self.face,
+            self._calls,
+            self._readiness,
+            self._metrics,
+            self._siblings,
+            self._console,
+        )
         outbound = self._carrier.outbound if self._carrier else None
         self._pages.add_to(routes, outbound.place if outbound else None)
         if self._carrier:
@@ -152,14 +194,14 @@ class App:
         while True:
             try:
                 control = self._carrier.transfers if self._carrier else None
-                opening = open_services(self._settings, self._agent, control)
+                opening = open_services(self._settings, self._agent, control, self._metrics)
                 services = await stack.enter_async_context(opening)
                 break
             except ProviderError as error:
                 if not error.retryable:
                     raise
                 wait_s = RETRY_AFTER_S[min(attempt, len(RETRY_AFTER_S) - 1)]
-                self._readiness.unset(f"{error.stage} cannot be had: {error}")
+                self._readiness.unset(self._clean(f"{error.stage} cannot be had: {error}"))
                 logger.warning("%s; next try in %g s", self._readiness.waiting_for, wait_s)
             attempt += 1
             await asyncio.sleep(wait_s)
@@ -230,3 +272,15 @@ class App:
     def _stop(self) -> None:
         self._admission.limit = 0
         self._readiness.unset("stopping")
+
+
+def limits(settings: Settings) -> Limits:
+    """Return what a client may take of us, by the settings and by what the system lets us have."""
+    n_descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    per_client, overall = settings.requests_per_s_per_ip, settings.requests_per_s
+    return Limits(
+        per_client=Rate(per_client, max(1.0, BURST_S * per_client)),
+        overall=Rate(overall, max(1.0, BURST_S * overall)),
+        max_waiting=min(settings.max_connections, max(1, n_descriptors // WAITING_SHARE)),
+        max_waiting_per_client=settings.max_connections_per_ip,
+    )

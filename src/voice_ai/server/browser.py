@@ -20,6 +20,7 @@ from websockets.frames import Opcode
 
 from voice_ai.call.line import AudioIn, LineEvent, MarkIn
 from voice_ai.codec.formats import PCM16_16K, AudioFormat
+from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProtocolError
 from voice_ai.server.http import Request, Response, plain
 from voice_ai.server.loopback import from_this_machine
@@ -57,7 +58,13 @@ class BrowserLine:
         """PCM16 at 16 kHz, both ways."""
         return PCM16_16K
 
-    def tap(self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]) -> None:
+    def tap(
+        self,
+        target: AudioFormat,
+        n_octets: int,
+        arrived: Callable[[], None],
+        marked: Callable[[str], bool],
+    ) -> None:
         """All audio comes as messages."""
 
     async def begin(self, call_sid: str) -> None:
@@ -91,6 +98,9 @@ class BrowserLine:
     def is_free(self) -> bool:
         """Whether something can be written at once."""
         return is_free(self._socket)
+
+    def gate(self, voice: Transcoder, otherwise: Callable[[bytes], bool]) -> None:
+        """All of a voice is written piece by piece."""
 
     def write_audio(self, data: bytes) -> None:
         """Write PCM16 for playing."""

@@ -1,5 +1,6 @@
 """The calls of this server: from a websocket's opening to its end, whatever happens in between."""
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from voice_ai.server.http import Request
 from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
+from voice_ai.server.redaction import unquoted
 from voice_ai.server.stream import TwilioLine, read_start
 from voice_ai.server.webhook import CALL_SID, Webhook
 from voice_ai.server.websocket import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, close
@@ -30,6 +32,29 @@ logger = logging.getLogger(__name__)
 
 # Calls that `/api/calls` shows; the oldest is forgotten. A record is a few kilobytes of text.
 KEPT = 200
+
+
+# Why calls end, as metrics tell it. What else a record says may quote a stranger or a provider.
+REASONS = frozenset(
+    {
+        "a machine answered",
+        "asked for by the agent",
+        "speech recognition failed",
+        "the call has reached its limit",
+        "the caller hung up",
+        "the caller said nothing",
+        "the server stopped",
+        "the server stops",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """How long the words of a call that is over are kept in memory, and whether they are logged."""
+
+    retention_s: float = 3600.0
+    log_transcripts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +75,7 @@ class Calls:
         webhook: Webhook,
         admission: Places,
         metrics: Metrics,
+        privacy: Privacy | None = None,
     ) -> None:
         """Take the media streams that the webhook has sent here, and browsers."""
         self.n_live = 0
@@ -59,6 +85,7 @@ class Calls:
         self._webhook = webhook
         self._admission = admission
         self._metrics = metrics
+        self._privacy = privacy or Privacy()
         self._records: deque[CallRecord] = deque(maxlen=KEPT)
 
     def records(self) -> list[CallRecord]:
@@ -110,7 +137,7 @@ class Calls:
             assert isinstance(fault, ProtocolError)
             code, reason = fault.close_code, str(fault)
             self._metrics.protocol_violated()
-            logger.warning("call %s: ended, close code %d: %s", call_sid, code, reason)
+            logger.warning("call %s: ended, close code %d: %s", call_sid, code, unquoted(reason))
         except* PeerError as faults:
             code, reason = INTERNAL_ERROR, "a peer failed"
             logger.warning("call %s: ended, close code %d: %s", call_sid, code, leaves(faults)[0])
@@ -157,16 +184,36 @@ class Calls:
             elif record.answered_by:
                 record.reason = "a machine answered"
             self._count(record, line)
-            logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), record.reason)
+            why = unquoted(record.reason)
+            logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), why)
+            self._let_go(record)
+
+    def _let_go(self, record: CallRecord) -> None:
+        """Tell the log what was said if it is asked for, and forget it when its time is over."""
+        if self._privacy.log_transcripts:
+            for turn in record.turns:
+                told = record.call.call_sid, turn.caller, turn.heard
+                logger.info("call %s: caller: %r, agent: %r", *told)
+        later = asyncio.get_running_loop().call_later
+        later(self._privacy.retention_s, self._forget, record)
+
+    def _forget(self, record: CallRecord) -> None:
+        self._records = deque((kept for kept in self._records if kept is not record), KEPT)
 
     def _count(self, record: CallRecord, line: TwilioLine | BrowserLine) -> None:
-        self._metrics.call_ended(record.reason)
+        self._metrics.call_ended(_known(record.reason))
         self._metrics.frames(line.n_frames_in, line.n_frames_out)
         for stage in record.failures:
             self._metrics.provider_failed(stage)
         for turn in record.turns:
             for name, ms in (turn.latency.stages_ms() if turn.latency else {}).items():
                 self._metrics.turn_latency(name, ms)
+
+
+def _known(reason: str) -> str:
+    if "put through to" in reason:
+        return "put through"
+    return reason if reason in REASONS else "a fault"
 
 
 Arrive = Callable[[ServerConnection], Awaitable[Arrived]]

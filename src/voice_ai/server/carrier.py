@@ -12,6 +12,7 @@ from voice_ai.agent import Agent
 from voice_ai.server.admission import Places
 from voice_ai.server.calls import Calls
 from voice_ai.server.http import Routes
+from voice_ai.server.logs import redaction
 from voice_ai.server.outbound import Account, Outbound
 from voice_ai.server.settings import Settings
 from voice_ai.server.siblings import Siblings
@@ -50,7 +51,9 @@ async def open_carrier(
         account = _account(settings, agent)
         yield Carrier(
             Transfers(rest, webhook, settings.public_url, siblings),
-            Outbound(account, rest, webhook, admission, calls, siblings) if account else None,
+            Outbound(account, rest, webhook, admission, calls, siblings, redaction(settings))
+            if account
+            else None,
         )
 
 

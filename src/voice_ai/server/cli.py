@@ -4,19 +4,20 @@ With `dial` the running server calls somebody.
 """
 
 import importlib
-import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from voice_ai.errors import PeerError, UsageError
-from voice_ai.server.settings import Settings, load_settings
+from voice_ai.server.logs import redaction
+from voice_ai.server.logs import set_up as set_up_log
+from voice_ai.server.redaction import Redaction
+from voice_ai.server.settings import load_settings
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @cli.callback(invoke_without_command=True)
@@ -28,10 +29,21 @@ def serve(
     reuse_port: Annotated[
         bool, typer.Option("--reuse-port", help="Share the port with a server that is to go.")
     ] = False,
+    cert: Annotated[
+        str | None, typer.Option(help="PEM file, to speak TLS; else TLS_CERT.", show_default=False)
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Its private key; else TLS_KEY.", show_default=False)
+    ] = None,
 ) -> None:
     """Answer the phone: settings come from the environment and from `.env` (see the README)."""
     if context.invoked_subcommand is None:
-        given = {"workers": workers, "reuse_port": reuse_port or None}
+        given = {
+            "workers": workers,
+            "reuse_port": reuse_port or None,
+            "tls_cert": cert,
+            "tls_key": key,
+        }
         _run("voice_ai.server.supervisor", "serve", given=given)
 
 
@@ -105,25 +117,21 @@ def _run(
 
     `given` are settings that stand above the environment; None leaves one to it.
     """
+    clean: Callable[[str], str] = Redaction()
     try:
         above = {key: value for key, value in (given or {}).items() if value is not None}
         settings = load_settings(**above)
-        _log(settings)
+        clean = redaction(settings)
+        set_up_log(settings)
         raise SystemExit(getattr(importlib.import_module(module), name)(settings, *args, **options))
     except (UsageError, OSError) as error:
-        _fail(error, 2)
+        _fail(error, 2, clean)
     except PeerError as error:
-        _fail(error, 1)
+        _fail(error, 1, clean)
 
 
-def _log(settings: Settings) -> None:
-    """Log our own modules only: an SDK's debug log holds headers and payloads."""
-    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("voice_ai").setLevel(logging.DEBUG if settings.debug else logging.INFO)
-
-
-def _fail(error: Exception, code: int) -> NoReturn:
-    print(f"server: {error}", file=sys.stderr)
+def _fail(error: Exception, code: int, clean: Callable[[str], str]) -> NoReturn:
+    print(f"server: {clean(str(error))}", file=sys.stderr)
     raise SystemExit(code)
 
 

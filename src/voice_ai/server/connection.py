@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import math
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from voice_ai.server.http import (
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 Endpoint: TypeAlias = HTTPEndpoint | UpgradeCheck
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# To a client that has to go for others.
+MAKES_ROOM: Final = plain(503, "too many connections wait", Retry_After="1").encode(
+    connection="close"
+)
 # Octets that wait while a request is being answered; above it the socket is not read. Pipelined
 # requests wait here unparsed, so that their number needs no bound. One read adds at most 256 KiB to
 # it.
@@ -45,8 +50,14 @@ class HTTPConnection(asyncio.Protocol):
         self._writable.set()
         self._continued: Request | None = None
         self._eof = self._lost = self._last = self._handed_over = self._served = False
+        self._is_tls = self._has_ended = False
         self._transport: asyncio.Transport
         self.task: asyncio.Task[None]
+
+    @property
+    def peer(self) -> str:
+        """The address that it comes from."""
+        return self._reader.peer
 
     @property
     def idle(self) -> bool:
@@ -58,10 +69,13 @@ class HTTPConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the one task."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
-        # With a mark of zero `_writable` means that the kernel has taken everything.
-        self._transport.set_write_buffer_limits(0)
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
+        # With a mark of zero `_writable` means that the kernel has taken everything. That of TLS
+        # begins at its mark, others above it.
+        self._transport.set_write_buffer_limits(int(self._is_tls), 0)
         self._reader.peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._front.connections.add(self)
+        self._front.wait_for(self)
         self.task = self._front.start(self._run())
 
     def data_received(self, data: bytes) -> None:
@@ -77,12 +91,14 @@ class HTTPConnection(asyncio.Protocol):
         """Answer what has come, though nothing more will."""
         self._eof = True
         self._changed.set()
-        return True  # a client that has said all it has to say still waits for its answers
+        # A client that has said all it has to say still waits for its answers; TLS ends both ways.
+        return not self._is_tls
 
     def connection_lost(self, error: Exception | None) -> None:
         """Wake whoever waits for the client."""
         self._lost = True
         self._front.connections.discard(self)
+        self._front.wait_no_more(self)
         self._changed.set()
         self._writable.set()
 
@@ -98,6 +114,17 @@ class HTTPConnection(asyncio.Protocol):
         """Close once the request at hand has been answered, at once if there is none."""
         self._last = True
         self._changed.set()
+
+    def make_room(self) -> None:
+        """Go at once, for somebody else's sake."""
+        # A write to one that is closing, or has said all it has, would raise at the newcomer.
+        is_silent = self._has_ended or self._transport.is_closing()
+        if self._reader.begun and not is_silent:
+            self._transport.write(MAKES_ROOM)
+        if self._is_tls:  # closing it would wait for the client
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     # The one task.
 
@@ -126,6 +153,13 @@ class HTTPConnection(asyncio.Protocol):
         """Return the next request, or None when there will be none."""
         if self._last or self._lost:
             return None
+        self._front.wait_for(self)
+        request = await self._come()
+        self._front.wait_no_more(self)
+        return request
+
+    async def _come(self) -> Request | None:
+        """Wait for a request to begin, and then to end."""
         try:
             async with asyncio.timeout(self._limits.idle_s):
                 while not self._reader.begun:
@@ -174,6 +208,14 @@ class HTTPConnection(asyncio.Protocol):
             return plain(405, Allow=route.allow)
         return None if route.while_draining else self._refuse_draining()
 
+    def _throttled(self, request: Request, route: Route | WebSocketRoute | None) -> Response | None:
+        """Return the answer to who asks too often; it is the connection's last."""
+        refused = self._front.refuse(request, route)
+        if refused is None:
+            return None
+        self._last = True
+        return plain(refused.status, Retry_After=str(math.ceil(refused.wait_s)))
+
     def _refuse_draining(self) -> Response | None:
         if not self._front.draining:
             return None
@@ -182,7 +224,7 @@ class HTTPConnection(asyncio.Protocol):
     async def _answer(self, request: Request) -> None:
         """Answer a request, or hand the connection over; set `_last` when no other may follow."""
         route = self._front.routes.find(request.path)
-        response = self._refuse(request)
+        response = self._throttled(request, route) or self._refuse(request)
         if response is None and isinstance(route, WebSocketRoute):
             response = await self._upgrade(route, request)
         elif response is None and isinstance(route, Route):
@@ -212,6 +254,7 @@ class HTTPConnection(asyncio.Protocol):
         if refusal is None and not (self._lost or self._eof):
             self._handed_over = True
             self._front.connections.discard(self)
+            self._front.wait_no_more(self)
             self._transport.resume_reading()
             # No await from here on: what has come is in the reader, what comes is the websocket's.
             self._make_websocket(self._transport, route, request, self._reader.take_rest())
@@ -245,7 +288,12 @@ class HTTPConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._transport.resume_reading()
-        self._transport.write_eof()
+        if self._is_tls:  # closing it waits for the client by itself
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._has_ended = True
+        self._front.wait_for(self)
         try:
             async with asyncio.timeout(self._limits.linger_s):
                 while not (self._eof or self._lost or self._front.closing):

@@ -21,7 +21,9 @@ def dial(settings: Settings, number: str, *, server: str) -> int:
     """
     if not PHONE_NUMBER.fullmatch(number):
         raise UsageError(f"cannot call {number!r}, needed a number such as +15550100001")
-    url = server.rstrip("/") or local_url(settings.host, settings.port)
+    url = server.rstrip("/") or local_url(
+        settings.host, settings.port, is_secure=settings.tls_cert is not None
+    )
     headers = {}
     if settings.api_token:
         headers["Authorization"] = f"Bearer {settings.api_token.get_secret_value()}"

@@ -11,7 +11,9 @@ by default.)
 import asyncio
 import errno
 import logging
-from collections.abc import Coroutine
+import ssl
+import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
@@ -24,7 +26,8 @@ from websockets.server import ServerProtocol
 
 from voice_ai.errors import UsageError
 from voice_ai.server.connection import HTTPConnection
-from voice_ai.server.http import Request, Routes, WebSocketRoute
+from voice_ai.server.http import Request, Route, Routes, WebSocketRoute
+from voice_ai.server.limits import LOOPBACK, Crowd, Network, Rate, Refused, Throttle, client_of
 from voice_ai.server.reader import MAX_BODY_OCTETS, MAX_HEAD_OCTETS
 from voice_ai.server.upgrade import handshake_head
 
@@ -36,6 +39,10 @@ websocket_logger.setLevel(logging.WARNING)
 
 # Connections that the kernel holds until we accept them: a burst of calls after a stop of the loop.
 BACKLOG: Final = 512
+# Seconds for the handshake of TLS: its silent clients are nobody's to count before it is over.
+TLS_HANDSHAKE_S: Final = 5.0
+# Seconds for a client to answer the end of TLS.
+TLS_SHUTDOWN_S: Final = 2.0
 # After `close_s` everything is aborted; what does not end within this either is left to the loop's
 # end.
 ABORT_S: Final = 1.0
@@ -53,7 +60,10 @@ class Limits:
         close_s: for everybody to go when the server stops.
         websocket_close_s: for the closing handshake of a websocket; less than `close_s`.
         ping_interval_s, ping_timeout_s: of websockets; None sends no pings.
-        max_message_octets: of a websocket message; more closes it with 1009.
+        max_waiting: connections whose client has the word; for the next the oldest has to go.
+        max_waiting_per_client: the same, of one address that is no proxy's.
+        per_client, overall: requests that nobody vouches for; more are answered 429 and 503.
+        max_message_octets: of a websocket message; more closes it with 1009. Twilio's have 250.
         max_queue_frames: received and not read by the endpoint; above it the socket is not read.
     """
 
@@ -67,7 +77,11 @@ class Limits:
     max_body_octets: int = MAX_BODY_OCTETS
     ping_interval_s: float | None = 20.0
     ping_timeout_s: float | None = 20.0
-    max_message_octets: int = 64 * 1024
+    max_waiting: int = 2048
+    max_waiting_per_client: int = 128
+    per_client: Rate = Rate(20, 100)
+    overall: Rate = Rate(500, 2500)
+    max_message_octets: int = 16 * 1024
     max_queue_frames: int = 64
 
 
@@ -83,10 +97,17 @@ class MakeWebSocket(Protocol):
 class Front:
     """The routes and everybody who is connected. `serve` gives it a port."""
 
-    def __init__(self, routes: Routes, limits: Limits | None = None) -> None:
+    def __init__(
+        self, routes: Routes, limits: Limits | None = None, proxies: Sequence[Network] = LOOPBACK
+    ) -> None:
         self.routes = routes
         self.limits = limits or Limits()
         self.connections: set[HTTPConnection] = set()
+        self._proxies = proxies
+        self._waiting: Crowd[HTTPConnection] = Crowd(
+            self.limits.max_waiting, self.limits.max_waiting_per_client
+        )
+        self._throttle = Throttle(self.limits.per_client, self.limits.overall)
         self.draining = False
         self.leaving = False
         self.closing = False
@@ -104,6 +125,25 @@ class Front:
         for connection in tuple(self.connections):
             if connection.idle:
                 connection.finish()
+
+    def wait_for(self, connection: HTTPConnection) -> None:
+        """Let a connection wait for its client; who has waited longest may have to go for it."""
+        gone = self._waiting.enter(connection, client_of(connection.peer, "", self._proxies))
+        if gone is not None:
+            gone.make_room()
+
+    def wait_no_more(self, connection: HTTPConnection) -> None:
+        """Have a connection wait no more: it is being answered, or has gone. Idempotent."""
+        self._waiting.leave(connection)
+
+    def refuse(self, request: Request, route: Route | WebSocketRoute | None) -> Refused | None:
+        """Count a request; whoever asks too often is refused, unless somebody vouches for it."""
+        forwarded = request.headers.get("X-Forwarded-For")
+        client = client_of(request.peer, forwarded, self._proxies)
+        refused = self._throttle.refuse(client, time.monotonic()) if client else None
+        if refused and route is not None and route.vouches is not None and route.vouches(request):
+            return None
+        return refused
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a connection's task; its lifetime is that of `serve`."""
@@ -131,14 +171,24 @@ class Front:
     async def serve_websocket(self, websocket: ServerConnection) -> None:
         """Run the endpoint of an opened websocket; that the client goes away is no failure."""
         route, request = self._upgraded.pop(websocket)
+        # The endpoint has the request; of what the library keeps, its headers are the bulk.
+        for message in (websocket.request, websocket.response):
+            if message is not None:
+                message.headers.clear()
         try:
             await route.endpoint(websocket, request)
         except ConnectionClosed as closed:
             logger.info("%s: %s", request.path, closed)
 
-    def listen(self, host: str, port: int, reuse_port: bool = False) -> Server:
+    def listen(
+        self, host: str, port: int, reuse_port: bool = False, tls: ssl.SSLContext | None = None
+    ) -> Server:
         """Return websockets' server, not yet listening; with `reuse_port` not even once awaited."""
         limits = self.limits
+        handshake: dict[str, Any] = {
+            "ssl_handshake_timeout": TLS_HANDSHAKE_S,
+            "ssl_shutdown_timeout": TLS_SHUTDOWN_S,
+        }
         return serve_websockets(
             self.serve_websocket,
             host,
@@ -155,6 +205,8 @@ class Front:
             backlog=BACKLOG,
             reuse_port=reuse_port or None,
             start_serving=not reuse_port,
+            ssl=tls,
+            **(handshake if tls else {}),
         )
 
     def enter(self, tasks: asyncio.TaskGroup) -> None:
@@ -190,13 +242,23 @@ class serve:  # noqa: N801 (a context manager that reads as a verb, as websocket
     Args:
         reuse_port: share the port with other processes. It is bound at once and listened on from
             `start` on, since a connection must not come to a process that cannot serve it yet.
+        tls: speak TLS with this certificate.
 
     Raises:
         UsageError: the address cannot be listened on.
     """
 
-    def __init__(self, front: Front, host: str, port: int, *, reuse_port: bool = False) -> None:
+    def __init__(
+        self,
+        front: Front,
+        host: str,
+        port: int,
+        *,
+        reuse_port: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._front = front
+        self._tls = tls
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
@@ -236,7 +298,9 @@ class serve:  # noqa: N801 (a context manager that reads as a verb, as websocket
         await self._tasks.__aenter__()
         self._front.enter(self._tasks)  # before listening: connections need it
         try:
-            self._server = await self._front.listen(self._host, self._port, self._reuse_port)
+            self._server = await self._front.listen(
+                self._host, self._port, self._reuse_port, self._tls
+            )
             self._address = self._server.sockets[0].getsockname()
         except OSError as error:
             await self._tasks.__aexit__(None, None, None)

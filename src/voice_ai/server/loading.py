@@ -239,6 +239,8 @@ def _environment(options: Options, n_calls: int, behind: Behind) -> dict[str, st
     return {
         "HOST": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
+        "TLS_CERT": "",
+        "TLS_KEY": "",
         "DEEPGRAM_API_KEY": "load",
         "OPENAI_API_KEY": "load",
         "DEEPGRAM_URL": behind.deepgram_url,

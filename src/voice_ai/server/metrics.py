@@ -8,9 +8,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from voice_ai.errors import Stage
+from voice_ai.providers.faults import Fault
 
 LatencyStage = Literal["endpointing", "stt", "llm", "tts", "first_frame", "total"]
-Refusal = Literal["full", "signature", "token", "draining"]
+Refusal = Literal["full", "signature", "token", "draining", "replay"]
 
 # Read by prometheus_client when it is imported, too.
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -37,6 +38,8 @@ LAG_BUCKETS_S: Final = tuple(
 )
 # Reasons for the end of a call that get a series of their own; later ones count as `other`.
 MAX_REASONS: Final = 32
+# Providers likewise: a server has one or two for each stage, named after models of the settings.
+MAX_PROVIDERS: Final = 16
 
 
 class Metrics:
@@ -47,6 +50,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._reasons: set[str] = set()
+        self._providers: set[str] = set()
         self._started = Counter(
             "voice_ai_calls_started", "Media streams that began", registry=registry
         )
@@ -71,6 +75,12 @@ class Metrics:
         self._failures = Counter(
             "voice_ai_provider_failures", "Failures of a service", ["stage"], registry=registry
         )
+        self._faults = Counter(
+            "voice_ai_provider_faults",
+            "Faults of a service, and what was done about them",
+            ["stage", "provider", "action"],
+            registry=registry,
+        )
         self._violations = Counter(
             "voice_ai_protocol_violations",
             "Messages that a protocol does not allow",
@@ -92,10 +102,7 @@ class Metrics:
     def call_ended(self, reason: str) -> None:
         """Count the end of a call that `call_started` counted."""
         self._calls.dec()
-        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
-            reason = "other"
-        self._reasons.add(reason)
-        self._ended.labels(reason).inc()
+        self._ended.labels(_bounded(reason, self._reasons, MAX_REASONS)).inc()
 
     def call_refused(self, why: Refusal) -> None:
         """Count a caller whom the agent does not speak to."""
@@ -114,6 +121,11 @@ class Metrics:
         """Count a failure of a speech or language service."""
         self._failures.labels(stage).inc()
 
+    def provider_fault(self, fault: Fault) -> None:
+        """Count a fault, most of which no caller notices."""
+        provider = _bounded(fault.provider, self._providers, MAX_PROVIDERS)
+        self._faults.labels(fault.stage, provider, fault.action).inc()
+
     def protocol_violated(self) -> None:
         """Count a message that its protocol does not allow."""
         self._violations.inc()
@@ -129,3 +141,11 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # it has none
         return generate_latest(registry)
+
+
+def _bounded(label: str, known: set[str], most: int) -> str:
+    """Return the label, or `other` where there are so many of them already."""
+    if label not in known and len(known) >= most:
+        label = "other"
+    known.add(label)
+    return label

@@ -3,8 +3,8 @@
 Source: twilio.com/docs/voice/api/call-resource, .../docs/voice/answering-machine-detection.
 """
 
-import hmac
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -17,6 +17,7 @@ from voice_ai.errors import PeerError, UsageError
 from voice_ai.server.admission import Places
 from voice_ai.server.browser import check_browser
 from voice_ai.server.calls import Calls
+from voice_ai.server.console import shows_bearer
 from voice_ai.server.http import Request, Response, Routes, plain
 from voice_ai.server.siblings import Siblings
 from voice_ai.server.twilio_rest import TwilioRest
@@ -60,8 +61,10 @@ class Outbound:
         admission: Places,
         calls: Calls,
         siblings: Siblings | None = None,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._account = account
+        self._clean = clean
         self._rest = rest
         self._webhook = webhook
         self._admission = admission
@@ -70,7 +73,8 @@ class Outbound:
 
     def add_to(self, routes: Routes) -> None:
         """Add what Twilio tells us; `place` is added beside the list of calls."""
-        routes.add(ANSWERED_PATH, while_draining=True, POST=self.answered_by)
+        vouches = self._webhook.vouches
+        routes.add(ANSWERED_PATH, while_draining=True, vouches=vouches, POST=self.answered_by)
 
     async def place(self, request: Request) -> Response:
         """Call the number in `{"to": "+15550100001"}`; answers 201 with its `call_sid`."""
@@ -88,7 +92,7 @@ class Outbound:
             call_sid = await self._call(number)
         except (UsageError, PeerError) as error:
             logger.warning("a call could not be placed: %s", error)
-            return plain(502, str(error))
+            return plain(502, self._clean(str(error)))
         finally:
             self._admission.release(place)
         self._admission.admit(call_sid)
@@ -101,7 +105,7 @@ class Outbound:
             refusal = check_browser(request)
             if refusal:
                 return refusal
-        elif not _shows(request, token.get_secret_value()):
+        elif not shows_bearer(request, token.get_secret_value()):
             return plain(401, "a bearer token is needed", WWW_Authenticate="Bearer")
         # A page of another site can send other types without asking first.
         kind = request.headers.get("Content-Type").partition(";")[0].strip().lower()
@@ -151,12 +155,6 @@ class Outbound:
                 await self._rest.end_call(call_sid)
         except (UsageError, PeerError) as error:
             logger.warning("call %s: the machine is not left: %s", call_sid, error)
-
-
-def _shows(request: Request, token: str) -> bool:
-    scheme, _, shown = request.headers.get("Authorization").partition(" ")
-    same = hmac.compare_digest(shown.strip().encode("utf-8", "surrogatepass"), token.encode())
-    return same and scheme.lower() == "bearer"
 
 
 def _number(body: bytes) -> str | None:

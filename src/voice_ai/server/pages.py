@@ -9,8 +9,8 @@ import orjson
 
 from voice_ai.call.services import Services
 from voice_ai.server.calls import Calls
+from voice_ai.server.console import HTML_TYPE, PRIVATE, Console
 from voice_ai.server.http import HTTPEndpoint, Request, Response, Routes, plain
-from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.siblings import Siblings
@@ -37,7 +37,7 @@ class Face:
 
 
 class Pages:
-    """The routes for people and probes; what callers say is for this machine only."""
+    """The routes for people and probes; what callers say is for who may see the console."""
 
     def __init__(
         self,
@@ -46,12 +46,14 @@ class Pages:
         readiness: Readiness[Services],
         metrics: Metrics,
         siblings: Siblings | None = None,
+        console: Console | None = None,
     ) -> None:
         self._face = face
         self._calls = calls
         self._readiness = readiness
         self._metrics = metrics
         self._siblings = siblings or Siblings()
+        self._console = console or Console()
 
     def add_to(self, routes: Routes, place: HTTPEndpoint | None = None) -> None:
         """Add every page; probes are answered while draining, too. `place` places a call."""
@@ -60,7 +62,8 @@ class Pages:
         routes.add("/health", while_draining=True, GET=self.health)
         routes.add("/metrics", while_draining=True, GET=self.metrics)
         routes.add("/", GET=self.front_page)
-        placing = {"POST": place} if place else {}
+        self._console.add_to(routes)
+        placing: dict[str, Any] = {"POST": place} if place else {}
         routes.add("/api/calls", while_draining=True, GET=self.calls, **placing)
 
     async def livez(self, request: Request) -> Response:
@@ -87,22 +90,27 @@ class Pages:
 
     async def metrics(self, request: Request) -> Response:
         """Answer in Prometheus' text format."""
+        refusal = self._console.refuse_metrics(request)
+        if refusal:
+            return refusal
         return Response(200, self._metrics.render(), self._metrics.content_type)
 
     async def front_page(self, request: Request) -> Response:
         """Answer a page that says what serves and where Twilio is to be pointed."""
-        if not from_this_machine(request):
-            return plain(403, "the console is for this machine only")
+        refusal = self._console.refuse_page(request)
+        if refusal:
+            return refusal
         ready = self._readiness.ready
         state = "It takes calls." if ready else f"Not yet: {self._readiness.waiting_for}."
         fields = {"state": state, "webhook": self._face.webhook, "providers": self._face.providers}
         body = PAGE.format(**{name: escape(text) for name, text in fields.items()})
-        return Response(200, body.encode(), "text/html; charset=utf-8", NO_SNIFFING)
+        return Response(200, body.encode(), HTML_TYPE, PRIVATE)
 
     async def calls(self, request: Request) -> Response:
         """Answer the calls that are kept, newest first; with `?call_sid=` that one, or 404."""
-        if not from_this_machine(request):
-            return plain(403, "the console is for this machine only")
+        refusal = self._console.refuse(request)
+        if refusal:
+            return refusal
         wanted = parse_qs(request.query).get("call_sid", [""])[0]
         found = self.kept(wanted)
         for others in await self._siblings.ask(calls=wanted):
@@ -120,8 +128,5 @@ class Pages:
         return [record.as_json()] if record else []
 
 
-NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
-
-
 def _json(value: object) -> Response:
-    return Response(200, orjson.dumps(value), "application/json", NO_SNIFFING)
+    return Response(200, orjson.dumps(value), "application/json", PRIVATE)

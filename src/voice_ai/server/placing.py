@@ -81,7 +81,9 @@ async def place(
 
 @asynccontextmanager
 async def _server(settings: Settings, named: str) -> AsyncIterator[str]:
-    running = named or local_url(settings.host, settings.port)
+    running = named or local_url(
+        settings.host, settings.port, is_secure=settings.tls_cert is not None
+    )
     async with httpx.AsyncClient(trust_env=False) as http:
         if named or await is_ready(http, running):
             yield running

@@ -150,9 +150,10 @@ class _Message:
         else:
             self.n_body_wire += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._read_past_upgrade()
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade:
+                self._read_past_upgrade()
         except httptools.HttpParserError as error:
             raise RefusedError(plain(400, str(error))) from error
         if self.n_body_left is not None and not in_head:
@@ -172,6 +173,8 @@ class _Message:
         assert self.head is not None
         if not self.head.has_body:
             return
+        if self.head.method == "CONNECT":  # to llhttp an upgrade in any case
+            raise RefusedError(plain(400, "a CONNECT has no body"))
         self.complete = False
         kept = [(name, value) for name, value in self._fields if name.lower() != "upgrade"]
         lines = [f"{self.head.method} {self.head.target} HTTP/{self.head.version}"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -17,6 +18,9 @@ from voice_ai.server.supervisor import is_orphan
 
 Tell = Callable[[str], None]
 
+# File descriptors that are asked for; a thousand calls take some 4,000. macOS grants no more than
+# 10,240 to a process whose hard limit is unlimited.
+MAX_DESCRIPTORS: Final = 10_240
 # Seconds after which a worker notices that its supervisor is gone.
 ORPHAN_POLL_S: Final = 1.0
 
@@ -29,6 +33,7 @@ def serve(settings: Settings) -> int:
     """
     print(f"voice_ai {importlib.metadata.version('voice_ai')}", flush=True)
     agent = load_agent(settings.agent)
+    _take_all_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=settings.debug) as runner:
         runner.run(run(settings, agent, lambda line: print(line, flush=True)))
     return 0
@@ -56,6 +61,14 @@ async def run(settings: Settings, agent: Agent, tell: Tell) -> None:
     except asyncio.CancelledError:
         pass
     tell("Stopped.")
+
+
+def _take_all_descriptors() -> None:
+    """Have as many connections as the system allows: a shell's first limit is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _on_signals(app: App, drain: asyncio.Event) -> None:

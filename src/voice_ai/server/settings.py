@@ -1,5 +1,6 @@
 """The settings: environment variables, and `.env` beneath. Every problem is reported at once."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from voice_ai.agent import PHONE_NUMBER
 from voice_ai.codec.formats import PCM16_16K, ULAW_8K, AudioFormat
 from voice_ai.errors import UsageError
+from voice_ai.server.limits import LOOPBACK, Network
 from voice_ai.server.loopback import is_loopback
 
 PROVIDER_FORMATS: Final = (PCM16_16K, ULAW_8K)
+# A name of Aura's, such as aura-2-helena-en; one of OpenAI's; the local voice.
+VOICE: Final = re.compile(r"aura-[a-z0-9-]+|openai:[a-z]+|local")
 MAX_QUOTED_CHARS: Final = 16
 # RFC 6750 section 2.1 and the keys of all three vendors: visible ASCII.
 KEY: Final = re.compile(r"[!-~]+")
+# NIST SP 800-63B section 5.1.1.1.
+MIN_PASSWORD_CHARS: Final = 8
 # It becomes a part of a URL. Twilio's are 32 hexadecimal digits after the two letters.
 ACCOUNT_SID: Final = re.compile(r"AC[0-9A-Za-z]{1,62}")
 BUSY_SENTENCE: Final = (
@@ -87,13 +93,37 @@ def _number(number: str) -> str:
     return number
 
 
+def _networks(value: object) -> object:
+    """Read addresses and networks with commas between; a host stands for itself alone."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(
+            ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()
+        )
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas") from None
+
+
 def _agent(name: str) -> str:
     if not (name.endswith(".toml") or re.fullmatch(r"[\w.]+:[\w.]+", name)):
         raise ValueError("must be module:attribute or the name of a .toml file")
     return name
 
 
+def _voices(value: object) -> object:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return value
+    bare = tuple(str(name).strip() for name in names)
+    for name in bare:
+        if not VOICE.fullmatch(name):
+            raise ValueError("must be of aura-NAME, openai:VOICE and local, with commas between")
+    return bare
+
+
 Key = Annotated[SecretStr, AfterValidator(_key)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 ProviderFormat = Annotated[AudioFormat, NoDecode, BeforeValidator(_audio)]
 
 
@@ -113,10 +143,16 @@ class Settings(BaseSettings):
     stt: Literal["deepgram", "local"] = "local"
     llm: Literal["openai", "local"] = "local"
     tts: Literal["deepgram", "local"] = "local"
+    tts_fallback: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_voices)] = ()
     deepgram_url: Annotated[str, _url("ws", "wss", "http", "https")] | None = None
     openai_base_url: Annotated[str, _url("http", "https")] | None = None
     openai_model: str = "gpt-5-nano"
     openai_reasoning_effort: str | None = None
+    openai_fallback_model: str | None = None
+    openai_fallback_base_url: Annotated[str, _url("http", "https")] | None = None
+    openai_fallback_api_key: Key | None = None
+    # The turn machine apologises after 15 s, whoever is still being asked.
+    llm_first_token_s: Annotated[float, Field(gt=0, le=15)] = 4.0
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -133,6 +169,7 @@ class Settings(BaseSettings):
     max_calls: Annotated[int, Field(ge=1)] | None = None
     # The vendors' own limits for a new account (WIRE 2.1). OpenAI's are requests a minute.
     flux_concurrency: Annotated[int, Field(ge=1)] = 50
+    flux_spare: bool = False
     aura_concurrency: Annotated[int, Field(ge=1)] = 40
     llm_concurrency: Annotated[int, Field(ge=1)] | None = None
     max_cpu_percent: Annotated[float, Field(gt=0, le=100)] = 90
@@ -140,6 +177,18 @@ class Settings(BaseSettings):
     busy_sentence: Annotated[str, Field(max_length=1000)] = BUSY_SENTENCE
     busy_redirect_url: Annotated[str, AfterValidator(_redirect_url)] | None = None
     drain_s: Annotated[float, Field(ge=0)] = 300
+    # A load balancer asks once a second, a person ten times a page. What Twilio signs goes through.
+    requests_per_s_per_ip: Annotated[float, Field(gt=0)] = 20
+    requests_per_s: Annotated[float, Field(gt=0)] = 500
+    max_connections_per_ip: Annotated[int, Field(ge=1)] = 128
+    max_connections: Annotated[int, Field(ge=1)] = 2048
+    trusted_proxies: Networks = LOOPBACK
+    console_password: SecretStr | None = None
+    metrics_token: Key | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_transcripts: bool = False
+    transcript_retention_s: Annotated[float, Field(ge=0)] = 3600
     history: Literal["conversation", "local"] = "conversation"
     # Flux's own ranges (WIRE 2.1).
     eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
@@ -167,9 +216,29 @@ class Settings(BaseSettings):
         return kept
 
     @property
+    def has_fallback_model(self) -> bool:
+        """Whether another language model stands in for the first."""
+        return bool(self.openai_fallback_model or self.openai_fallback_base_url)
+
+    @property
     def is_public(self) -> bool:
         """Whether others than this machine can reach the server."""
         return not is_loopback(self.host)
+
+    @property
+    def n_spares(self) -> int:
+        """How many of the Flux streams are spares: one a process."""
+        return self.workers if self.flux_spare else 0
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach the server by TLS: ours, or that of what is before us."""
+        return self.public_url is not None or self.tls_cert is not None
+
+    def secrets(self) -> list[str]:
+        """Return everything that no log and no answer may hold."""
+        found = (getattr(self, name) for name in type(self).model_fields)
+        return [one.get_secret_value() for one in found if isinstance(one, SecretStr)]
 
     @property
     def shares_port(self) -> bool:
@@ -182,6 +251,11 @@ class Settings(BaseSettings):
             for role, provider in roles.items():
                 if getattr(self, role) == provider and getattr(self, key) is None:
                     yield {role, key}, f"{role.upper()}={provider} needs {key.upper()}"
+        for key, is_its in (("deepgram_api_key", "aura-"), ("openai_api_key", "openai:")):
+            needs = [voice for voice in self.tts_fallback if voice.startswith(is_its)]
+            if needs and getattr(self, key) is None:
+                text = f"TTS_FALLBACK={','.join(needs)} needs {key.upper()}"
+                yield {"tts_fallback", key}, text
         if self.is_public and not self.insecure:
             for name in ("public_url", "twilio_auth_token"):
                 if getattr(self, name) is None:
@@ -191,8 +265,20 @@ class Settings(BaseSettings):
             for name in OUTBOUND_NEEDS:
                 if getattr(self, name) is None:
                     yield {"outbound", name}, f"OUTBOUND=1 needs {name.upper()}"
+        if self.openai_fallback_api_key and not self.has_fallback_model:
+            text = "OPENAI_FALLBACK_API_KEY needs OPENAI_FALLBACK_MODEL or OPENAI_FALLBACK_BASE_URL"
+            yield {"openai_fallback_model", "openai_fallback_base_url"}, text
+        if (self.tls_cert is None) != (self.tls_key is None):
+            yield {"tls_cert", "tls_key"}, "TLS_CERT and TLS_KEY go together"
+        password = self.console_password
+        if password and len(password.get_secret_value()) < MIN_PASSWORD_CHARS:
+            text = f"CONSOLE_PASSWORD needs {MIN_PASSWORD_CHARS} characters or more"
+            yield {"console_password"}, text
         if self.busy_redirect_url and self._is_ours(self.busy_redirect_url):
             yield {"busy_redirect_url"}, "BUSY_REDIRECT_URL is this server's own webhook"
+        if self.flux_spare and self.flux_concurrency <= self.n_spares:
+            text = f"FLUX_SPARE=1 takes {self.n_spares} of FLUX_CONCURRENCY={self.flux_concurrency}"
+            yield {"flux_spare", "flux_concurrency", "workers"}, f"{text}: none is left for calls"
         if self.eager_eot_threshold is not None:
             yield from self._eager_conflicts(self.eager_eot_threshold)
 
@@ -212,12 +298,15 @@ class Settings(BaseSettings):
 
 # What a call that we place goes through.
 OUTBOUND_NEEDS: Final = ("public_url", "twilio_account_sid", "twilio_auth_token", "twilio_number")
-# Which key makes which provider the default of which role. The last two serve no role.
+# Which key makes which provider the default of which role; the last ones serve no role.
 KEYS: Final[dict[str, dict[str, str]]] = {
     "deepgram_api_key": {"stt": "deepgram", "tts": "deepgram"},
     "openai_api_key": {"llm": "openai"},
+    "openai_fallback_api_key": {},
     "twilio_auth_token": {},
     "api_token": {},
+    "console_password": {},
+    "metrics_token": {},
 }
 
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from voice_ai.errors import UsageError
-from voice_ai.server.admission import HOLD_S, TOKEN_OCTETS, Clock
+from voice_ai.server.admission import HOLD_S, TOKEN_OCTETS, USED_S, Clock
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS processes (owner TEXT PRIMARY KEY, takes_calls INTEGER);
 CREATE TABLE IF NOT EXISTS tokens (call_sid TEXT PRIMARY KEY, token TEXT, until REAL);
+CREATE TABLE IF NOT EXISTS used (call_sid TEXT PRIMARY KEY, until REAL);
 CREATE TABLE IF NOT EXISTS places (call_sid TEXT PRIMARY KEY, until REAL, owner TEXT);
 """
 # Seconds for another's transaction to end; one takes microseconds.
@@ -164,7 +165,17 @@ class SharedTokens:
             if known is None or not hmac.compare_digest(known[0].encode(), shown):
                 return False
             db.execute("DELETE FROM tokens WHERE call_sid = ?", (call_sid,))
+            db.execute("DELETE FROM used WHERE until <= ?", (self._clock(),))
+            row = (call_sid, self._clock() + USED_S)
+            db.execute("INSERT OR REPLACE INTO used VALUES (?, ?)", row)
         return True
+
+    def was_used(self, call_sid: str) -> bool:
+        """Whether a token of this call was used in the last USED_S."""
+        with self._shared.transaction() as db:
+            wanted = (call_sid, self._clock())
+            found = db.execute("SELECT 1 FROM used WHERE call_sid = ? AND until > ?", wanted)
+            return found.fetchone() is not None
 
 
 class SharedAdmission:

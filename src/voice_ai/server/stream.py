@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, LineEvent, MarkIn
 from voice_ai.codec import MediaWriter
+from voice_ai.codec._voice_gate import VoiceGate
 from voice_ai.codec.formats import ULAW_8K, AudioFormat
+from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProtocolError
 from voice_ai.server.media import MediaConnection
 from voice_ai.server.websocket import (
@@ -18,7 +21,6 @@ from voice_ai.server.websocket import (
     close,
     is_free,
     send_text,
-    write,
 )
 from voice_ai.wire import twilio
 
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 # Seconds for `connected` and `start`; Twilio sends both at once. Nothing is dialled for a stranger
 # before.
 START_TIMEOUT_S = 3.0
+# Twilio's have 34; a stream of a longer one than the codec writes is no failure of ours.
+MAX_SID_LETTERS = 64
 # 20 ms, as Twilio sends it; what we send comes in any length.
 FRAME_OCTETS = 160
 
@@ -40,7 +44,8 @@ class TwilioLine:
         self._sid = start.stream_sid
         self._writer = MediaWriter(start.stream_sid, rate_hz=None)
         self._n_odd_frames_in = 0
-        self.n_frames_out = 0
+        self._gate: VoiceGate | None = None
+        self._n_frames_out = 0
 
     @property
     def format(self) -> AudioFormat:
@@ -52,11 +57,32 @@ class TwilioLine:
         """Media messages so far."""
         return self._n_odd_frames_in + self._socket.tap.n_frames
 
+    @property
+    def n_frames_out(self) -> int:
+        """Frames of 20 ms so far; what is shorter counts as one."""
+        passed = 0 if self._gate is None else -(-self._gate.n_octets // FRAME_OCTETS)
+        return self._n_frames_out + passed
+
     def tap(
-        self, target: AudioFormat, n_octets: int, arrived: Callable[[], None]
+        self,
+        target: AudioFormat,
+        n_octets: int,
+        arrived: Callable[[], None],
+        marked: Callable[[str], bool],
     ) -> CallerAudio | None:
         """Have media messages converted before the library sees them, but for odd ones."""
-        return self._socket.take_media(self._sid, target, n_octets, arrived)
+        told = partial(self._told, marked)
+        return self._socket.take_media(self._sid, target, n_octets, arrived, told)
+
+    def _told(self, marked: Callable[[str], bool], text: bytes) -> bool:
+        """Take the echo of a mark of ours; whatever else it is comes by the iterator."""
+        try:
+            message = twilio.parse_message(text)
+        except ProtocolError:
+            return False
+        if not isinstance(message, twilio.Mark) or message.stream_sid != self._sid:
+            return False
+        return marked(message.name)
 
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Yield the caller's audio, our marks as they come back, and keys; ends with the stream.
@@ -91,18 +117,35 @@ class TwilioLine:
         """Whether something can be written at once."""
         return is_free(self._socket)
 
+    def gate(self, voice: Transcoder, otherwise: Callable[[bytes], bool]) -> VoiceGate | None:
+        """Let a voice through that is µ-law or becomes it by a FIR."""
+        if self._gate is not None:
+            self._n_frames_out = self.n_frames_out
+            self._gate.close()
+            self._gate = self._socket.gate = None
+        if voice.target != ULAW_8K or (voice.fir is None and voice.source != ULAW_8K):
+            return None
+        write = self._socket.transport.write
+        self._gate = self._socket.gate = VoiceGate(
+            self._writer.frame, self._mark, write, self._socket.tap, voice.fir, otherwise
+        )
+        return self._gate
+
+    def _mark(self, name: str) -> bytes:
+        return Frame(Opcode.TEXT, twilio.mark(self._sid, name).encode()).serialize(mask=False)
+
     def write_audio(self, data: bytes) -> None:
         """Write µ-law octets for playing."""
-        self.n_frames_out += -(-len(data) // FRAME_OCTETS)
+        self._n_frames_out += -(-len(data) // FRAME_OCTETS)
         self._socket.transport.write(self._writer.frame(data))
 
     def write_mark(self, name: str) -> None:
         """Write a mark."""
-        write(self._socket, Opcode.TEXT, twilio.mark(self._sid, name).encode())
+        self._socket.transport.write(self._mark(name))
 
     async def send_audio(self, data: bytes) -> None:
         """Queue µ-law octets for playing."""
-        self.n_frames_out += -(-len(data) // FRAME_OCTETS)
+        self._n_frames_out += -(-len(data) // FRAME_OCTETS)
         await send_text(self._socket, self._writer.message(data))
 
     async def send_mark(self, name: str) -> None:
@@ -136,7 +179,8 @@ async def read_start(socket: MediaConnection) -> twilio.Start:
     """Read `connected`, if it comes, and `start`.
 
     Raises:
-        ProtocolError: something else came first, nothing came in time, or the stream ended.
+        ProtocolError: something else came first, nothing came in time, the stream ended, or its id
+            is no such.
     """
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -144,7 +188,10 @@ async def read_start(socket: MediaConnection) -> twilio.Start:
                 match message:
                     case twilio.Connected():
                         continue
-                    case twilio.Start():
+                    case twilio.Start(stream_sid):
+                        if len(stream_sid) > MAX_SID_LETTERS:
+                            text = f"start.streamSid is {len(stream_sid)} characters"
+                            raise ProtocolError(f"{text}, at most {MAX_SID_LETTERS} may be")
                         return message
                     case _:
                         raise ProtocolError(f"{type(message).__name__.lower()} before start")

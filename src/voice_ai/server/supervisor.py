@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TextIO, cast
@@ -53,7 +53,9 @@ def serve(settings: Settings) -> int:
         _bound(settings) as port,
         tempfile.TemporaryDirectory(prefix="voice_ai-metrics-") as folder,
     ):
-        return asyncio.run(Supervisor(settings.workers, port, folder).run())
+        tls = {"TLS_CERT": settings.tls_cert, "TLS_KEY": settings.tls_key}
+        given = {name: str(path) for name, path in tls.items() if path is not None}
+        return asyncio.run(Supervisor(settings.workers, port, folder, given).run())
 
 
 def is_orphan() -> bool:
@@ -78,18 +80,25 @@ class Supervisor:
         n_workers: how many.
         port: which they listen on.
         folder: which they write their metrics into.
+        given: variables that they are given beside our environment.
     """
 
-    def __init__(self, n_workers: int, port: int, folder: str) -> None:
+    def __init__(
+        self, n_workers: int, port: int, folder: str, given: Mapping[str, str] | None = None
+    ) -> None:
         self._n_workers = n_workers
-        self._environment = os.environ | {
-            "WORKERS": "1",
-            "REUSE_PORT": "1",
-            "PORT": str(port),
-            "PYTHONUNBUFFERED": "1",
-            FOLDER_VARIABLE: folder,
-            PARENT_VARIABLE: str(os.getpid()),
-        }
+        self._environment = (
+            os.environ
+            | (given or {})
+            | {
+                "WORKERS": "1",
+                "REUSE_PORT": "1",
+                "PORT": str(port),
+                "PYTHONUNBUFFERED": "1",
+                FOLDER_VARIABLE: folder,
+                PARENT_VARIABLE: str(os.getpid()),
+            }
+        )
         self._folder = folder
         self._workers: dict[int, Worker] = {}
         self._told: set[str] = set()

@@ -62,8 +62,9 @@ class Transfers:
 
     def add_to(self, routes: Routes) -> None:
         """Add what Twilio asks us."""
-        routes.add(BRIEFING_PATH, while_draining=True, POST=self.briefing)
-        routes.add(AFTER_PATH, while_draining=True, POST=self.after)
+        vouches = self._webhook.vouches
+        routes.add(BRIEFING_PATH, while_draining=True, vouches=vouches, POST=self.briefing)
+        routes.add(AFTER_PATH, while_draining=True, vouches=vouches, POST=self.after)
 
     async def transfer(self, call: CallInfo, number: str, briefing: str) -> None:
         """Have Twilio dial this number for the caller; the media stream ends.

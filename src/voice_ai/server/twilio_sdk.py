@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 from twilio.request_validator import (  # type: ignore[import-untyped]  # twilio 9 ships no types
     HMAC_SHA1,
@@ -46,6 +47,8 @@ class Signatures:
         """Return whether the signature is that of the URL as Twilio called it, with this form.
 
         Reports differ on whether Twilio ends a websocket's path with a slash, so both are tried.
+        So are, by twilio's own validator, the URL with the scheme's port and without any; but it
+        knows no port of `wss`.
         """
         signature = request.headers.get(SIGNATURE_HEADER)
         settings = request.headers.get(SIGNATURE_SETTINGS_HEADER)
@@ -53,8 +56,15 @@ class Signatures:
         if not signature or algorithm not in (HMAC_SHA1, HMAC_SHA256):
             return False
         rest = f"?{request.query}" if request.query else ""
-        urls = (base + request.path + rest, base + request.path + "/" + rest)
+        bases = [base, f"{base}:443"] if base.startswith("wss:") and _is_bare(base) else [base]
+        paths = (request.path + rest, request.path + "/" + rest)
+        urls = (base + path for base in bases for path in paths)
         return any(self._validator.validate(url, form, signature, algorithm) for url in urls)
+
+
+def _is_bare(base: str) -> bool:
+    """Whether a URL of scheme and host names no port."""
+    return urlsplit(base).port is None
 
 
 def connect_stream(url: str, parameters: dict[str, str], sentence: str = "") -> bytes:

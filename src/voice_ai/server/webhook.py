@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 UntilReady = Callable[[], Awaitable[object]]
 
+WEBHOOK_PATH: Final = "/incoming-call"
 STREAM_PATH: Final = "/ws/twilio"
 # Twilio's are `CA` and 32 hexadecimal digits; other callers of this protocol may use shorter ones.
 # It is written into logs, so nothing else may be in it.
@@ -90,10 +91,10 @@ class Webhook:
         """Whether a call was connected so lately that its stream may still come."""
         return time.monotonic() - self._connected_at < STREAM_WITHIN_S
 
-    def bind(self, host: str, port: int) -> None:
+    def bind(self, host: str, port: int, *, is_secure: bool = False) -> None:
         """Take the address that is listened on, for want of a public one."""
         if self._base is None:
-            self._base = local_url(host, port)
+            self._base = local_url(host, port, is_secure=is_secure)
 
     def warm_up(self) -> None:
         """Import twilio's package and make a first answer: the first call need not wait for it."""
@@ -102,7 +103,9 @@ class Webhook:
     async def incoming_call(self, request: Request) -> Response:
         """Answer TwiML that connects the call to the media stream, or says that lines are busy."""
         form = self.read(request)
-        return form if isinstance(form, Response) else await self.connect(form)
+        if isinstance(form, Response):
+            return form
+        return self._refuse_replay(form["CallSid"]) or await self.connect(form)
 
     def read(self, request: Request) -> Any:
         """Return the parameters of a request of Twilio's about a call, or the answer that it gets.
@@ -124,6 +127,14 @@ class Webhook:
             return plain(400, "the parameter CallSid is missing or is none")
         return form
 
+    def _refuse_replay(self, call_sid: str) -> Response | None:
+        """Refuse what was signed for a call that has had its stream: Twilio asks before it."""
+        if not self._tokens.was_used(call_sid):
+            return None
+        logger.warning("call %s: refused, it has had its stream", call_sid)
+        self._count_refusal("replay")
+        return plain(409, "this call has had its stream")
+
     async def connect(self, form: dict[str, str], sentence: str = "") -> Response:
         """Answer TwiML that connects the call of this form, after a sentence if there is one."""
         if self._until_ready is not None:
@@ -136,6 +147,18 @@ class Webhook:
         if base and self._signed(base, request, sdk().Form()):
             return None
         return self._refuse_signature(STREAM_PATH)
+
+    def vouches(self, request: Request) -> bool:
+        """Whether Twilio has signed a request, be it a webhook or a stream's handshake."""
+        if self._auth_token is None or self._base is None:
+            return False
+        if "Upgrade" in request.headers:
+            return self._signed(_websocket_url(self._base), request, sdk().Form())
+        try:
+            form = self._form(request) if request.method == "POST" else sdk().Form()
+        except ValueError:
+            return False
+        return form is not None and self._signed(self._base, request, form)
 
     def redeem(self, token: str, call_sid: str) -> bool:
         """Let a media stream begin: use up its token, and make its place last."""
@@ -185,10 +208,11 @@ class Webhook:
             self._metrics.call_refused(why)
 
 
-def local_url(host: str, port: int) -> str:
-    """Return the `http://` URL of an address; of all addresses, that of the loopback."""
+def local_url(host: str, port: int, *, is_secure: bool = False) -> str:
+    """Return the `http://` URL of an address, or `https://`; of all addresses, the loopback's."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    scheme = "https" if is_secure else "http"
+    return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
 
 
 def _websocket_url(base: str) -> str:

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from voice_ai.turn.events import Timer
 
-Phrase = Literal["greeting", "apology", "goodbye", "still_there", "voicemail"]
+Phrase = Literal["greeting", "apology", "refusal", "goodbye", "still_there", "voicemail"]
 Filler = Literal["filler", "moment"]
 
 
@@ -52,7 +52,10 @@ class ResumeReply:
 
 @dataclass(frozen=True, slots=True)
 class SayFiller:
-    """Bridge the silence before the reply's own first sound; no part of what was said."""
+    """Bridge the silence before the reply's own first sound; no part of what was said.
+
+    In turn 0 it belongs to no reply: none can be begun yet.
+    """
 
     turn: int
     filler: Filler

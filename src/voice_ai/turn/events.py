@@ -8,7 +8,7 @@ All are plain values: no clock, no socket.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from voice_ai.errors import Stage
+from voice_ai.errors import FailureKind, Stage
 
 # What the line tells.
 
@@ -98,6 +98,13 @@ class EndOfTurn:
     decided_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class CallerUnheard:
+    """The caller has spoken and waits, and the recogniser, which is late, has not heard it yet."""
+
+    turn: int = 0
+
+
 # What became of our own turn.
 
 
@@ -165,11 +172,16 @@ class SpeakAsked:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFailed:
-    """A service failed; `turn` is the reply it was at, 0 for the recogniser, which serves all."""
+    """A service failed; `turn` is the reply it was at, 0 for the recogniser, which serves all.
+
+    A model that refuses to answer is `refused`; one whose answer broke off is `cut` if what was
+    spoken of it are whole sentences.
+    """
 
     turn: int
     stage: Stage
     reason: str
+    kind: FailureKind = "failed"
 
 
 Timer = Literal[
@@ -194,6 +206,7 @@ Event: TypeAlias = (
     | MachineAnswered
     | CallerGone
     | SpeechEvent
+    | CallerUnheard
     | ReplyStarted
     | ReplySent
     | ReplyHeld

@@ -30,7 +30,8 @@ class Ours:
     """The latest turn of ours, until the caller begins one.
 
     Started: its first frame is on the wire. Sent: all of it is. Broken: it failed on its way. Kept:
-    it was heard to its end while it was held. `waiting` is what the caller said into it while it
+    it was heard to its end while it was held. `excuse` is what we say when it is broken, None for
+    nothing if some of it was heard. `waiting` is what the caller said into it while it
     was protected, and `murmur` the stream turn and words of a backchannel while it was held.
     """
 
@@ -39,6 +40,7 @@ class Ours:
     started: bool = False
     sent: bool = False
     broken: bool = False
+    excuse: Phrase | None = "apology"
     kept: bool = False
     protected: bool = False
     near_end: bool = False
@@ -89,8 +91,8 @@ class Floor:
 
     `turn` is the number of the turn begun last, `ours` the latest turn of ours until the caller
     begins one, `caller` the caller's while it is under way. A timer of a name runs at most once,
-    for the turn in `timers`. `deaf` is why the caller is heard no more, and `n_silences` how often
-    they have said nothing in a row.
+    for the turn in `timers`. `deaf` is why the caller is heard no more, `n_silences` how often they
+    have said nothing in a row, and `n_mute` in how many turns of ours in a row the voice failed.
     """
 
     rules: Rules
@@ -101,6 +103,7 @@ class Floor:
     timers: dict[Timer, int] = field(default_factory=dict)
     deaf: str = ""
     n_silences: int = 0
+    n_mute: int = 0
 
     @property
     def live(self) -> Ours | None:
@@ -153,6 +156,18 @@ class Floor:
         self.ours = Ours(self.turn, phrase, started=True, protected=protected)
         self.phase = Phase.CLOSING if phrase in LAST_WORDS else Phase.SPEAKING
         return [*self.cancel("silence"), SayPhrase(self.turn, phrase)]
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the voice has failed in too many turns in a row."""
+        return self.n_mute >= self.rules.max_mute
+
+    def excuse(self, phrase: Phrase) -> list[Command]:
+        """Say that an answer cannot be had, and when the voice is lost that none will be."""
+        if not self.is_mute:
+            return self.say(phrase)
+        self.deaf = self.deaf or "the voice failed"
+        return self.say("goodbye")
 
     def think(self) -> list[Command]:
         """Have the caller answered, as a new turn of ours."""

@@ -1,6 +1,7 @@
 """Our side of the floor: what becomes of a turn of ours."""
 
-from voice_ai.turn.commands import Command, KeepHeard, ResumeReply
+from voice_ai.errors import FailureKind
+from voice_ai.turn.commands import Command, Filler, KeepHeard, Phrase, ResumeReply, SayFiller
 from voice_ai.turn.events import (
     Event,
     HangUpAsked,
@@ -25,6 +26,7 @@ class OurSide:
 
     def about(self, ours: Ours, event: Event) -> list[Command]:
         """Take what is told of a turn of ours, the latest."""
+        self._count_mute(ours, event)
         match self._floor.phase, event:
             case Phase.LISTENING, HangUpAsked():
                 return self._floor.hang_up([])
@@ -42,6 +44,18 @@ class OurSide:
                 return self._about_spoken(ours, event)
         return []
 
+    def _count_mute(self, ours: Ours, event: Event) -> None:
+        """Count the turns in a row whose voice failed; one that was all sound ends the row."""
+        if ours.phrase or ours.sent or ours.broken:
+            return
+        match event:
+            case ProviderFailed(stage="tts"):
+                self._floor.n_mute += 1
+            case ReplySent(n_ms=n_ms) if n_ms > 0:
+                self._floor.n_mute = 0
+            case PlayoutFinished():
+                self._floor.n_mute = 0
+
     def _about_awaited(self, ours: Ours, event: Event) -> list[Command]:
         match event:
             case ReplyStarted():
@@ -51,6 +65,7 @@ class OurSide:
             case ReplySent():
                 return [*self._floor.speak(ours), *self._floor.await_playout(ours, event)]
             case ProviderFailed():
+                _break(ours, event)
                 return self.give_up(ours)
             case ToolStarted():
                 return self._floor.start("tool", ours.turn, self._floor.rules.tool_ms)
@@ -69,7 +84,7 @@ class OurSide:
             case ProviderFailed() if not ours.sent:
                 if ours.phrase:
                     return self.spoken(ours, complete=False)
-                ours.broken = True
+                _break(ours, event)
         return []
 
     def _about_held(self, ours: Ours, event: Event) -> list[Command]:
@@ -81,7 +96,7 @@ class OurSide:
             case ReplySent(n_ms=n_ms) if n_ms <= 0 and not ours.started:
                 ours.broken = True
             case ProviderFailed() if not ours.sent:
-                ours.broken = True
+                _break(ours, event)
             case PlayoutFinished() if ours.started and not ours.kept:
                 ours.kept = True
                 return [KeepHeard(ours.turn, complete=not ours.broken)]
@@ -119,14 +134,19 @@ class OurSide:
             return self._floor.hang_up(commands)
         return [*commands, *self._floor.say("apology")]
 
+    def fill(self, ours: Ours, filler: Filler) -> list[Command]:
+        """Bridge the silence, and do so again while it lasts; one excuse at a time."""
+        commands = [SayFiller(ours.turn, filler), *self._floor.cancel("filler", "tool")]
+        return commands + self._floor.start("filler", ours.turn, self._floor.rules.filler_again_ms)
+
     def give_up(self, ours: Ours) -> list[Command]:
         """The answer cannot be had; what was said meanwhile is answered all the same."""
         if ours.waiting:
             return [*self._floor.stop(), *self._floor.think()]
-        return [
-            *self._floor.stop(),
-            *self._floor.say("goodbye" if ours.asked_to_hang_up else "apology"),
-        ]
+        stopped = self._floor.stop()
+        if ours.asked_to_hang_up:
+            return [*stopped, *self._floor.say("goodbye")]
+        return [*stopped, *self._floor.excuse(ours.excuse or "apology")]
 
     def spoken(self, ours: Ours, *, complete: bool) -> list[Command]:
         """Our turn is over: the caller has heard what there is of it."""
@@ -138,6 +158,18 @@ class OurSide:
             return [self._floor.keep(ours.waiting), *self._floor.think()]
         if ours.closing:
             return self._floor.hang_up([])
-        if ours.broken and not ours.phrase:
-            return self._floor.say("apology")
+        if ours.broken and not ours.phrase and (ours.excuse or self._floor.is_mute):
+            return self._floor.excuse(ours.excuse or "apology")
         return self._floor.listen()
+
+
+# What the caller is told of a failure. An answer that was cut ends with a sentence.
+_EXCUSES: dict[FailureKind, Phrase | None] = {
+    "failed": "apology",
+    "refused": "refusal",
+    "cut": None,
+}
+
+
+def _break(ours: Ours, failure: ProviderFailed) -> None:
+    ours.broken, ours.excuse = True, _EXCUSES[failure.kind]

@@ -27,14 +27,44 @@ expect to be a word off, rarely two.
 All times (`now_ms`) are the line's: media timestamps in ms, which never run backwards.
 """
 
-import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-# English read aloud: about 170 words a minute of five letters and a space.
-CHARS_PER_MS = 0.017
+from voice_ai.turn.books import TurnBooks, end_of_words, whole_words
 
-_WORD = re.compile(r"\S+")
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What was sent without being told: `(now_ms, n_ms)` of audio, `(name, position_ms)` of marks.
+
+    Audio that is played without a break counts as sent when it began to be.
+    """
+
+    audio: Sequence[tuple[float, float]] = ()
+    marks: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Where a turn's books are, for who sends without telling.
+
+    All that was sent is played at `dry_ms` of the line's clock. `sent_ms` was sent; a mark is due
+    at `mark_ms` of it, called by `label`, and then whenever `every_ms` more were sent.
+    """
+
+    dry_ms: float
+    label: str
+    sent_ms: float
+    mark_ms: float
+    every_ms: float
+
+
+_NOTHING = Passed()
+
+
+def _nothing() -> Passed:
+    return _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,77 +76,6 @@ class Heard:
     complete: bool
 
 
-@dataclass(slots=True)
-class _Turn:
-    """The books of one turn. `stretches` are (time, position) at which unbroken playing begins."""
-
-    turn: int
-    # Before a mark's position; another one after each `resume`, so that marks of before are known.
-    label: str
-    text: str = ""
-    sent_ms: float = 0.0
-    # The most that was ever sent: more than `sent_ms` while a turn that was held is sent again.
-    furthest_ms: float = 0.0
-    marked_ms: float = 0.0
-    echoed_ms: float = 0.0
-    stretches: list[tuple[float, float]] = field(default_factory=list)
-    points: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
-    marks: dict[str, float] = field(default_factory=dict)
-    frozen_ms: float | None = None
-    # What was heard before the last `resume`, which may be half a word more than is played again.
-    heard_ms: float = 0.0
-    held: bool = False
-    n_resumed: int = 0
-    whole: bool = True
-    complete: bool = False
-
-    def position_ms(self, now_ms: float) -> float:
-        if self.frozen_ms is not None:
-            return self.frozen_ms
-        return min(self.sent_ms, max(self.echoed_ms, self.played_ms(now_ms)))
-
-    def played_ms(self, now_ms: float) -> float:
-        """By the clock alone."""
-        later = self.sent_ms
-        for time_ms, begin_ms in reversed(self.stretches):
-            if now_ms >= time_ms:
-                return min(later, begin_ms + now_ms - time_ms)
-            later = begin_ms
-        return 0.0
-
-    def resume(self, position_ms: float) -> None:
-        self.heard_ms = max(self.heard_ms, self.frozen_ms or 0.0)
-        self.sent_ms = self.marked_ms = self.echoed_ms = position_ms
-        self.stretches.clear()
-        self.frozen_ms = None
-        self.held = False
-        self.n_resumed += 1
-        self.label = f"{self.turn}.{self.n_resumed}"
-
-    def n_chars(self, position_ms: float) -> float:
-        """How many characters of the text are spoken up to a position."""
-        after = bisect_right(self.points, position_ms, key=lambda point: point[0])
-        from_ms, from_chars = self.points[after - 1]
-        return min(len(self.text), from_chars + (position_ms - from_ms) * self.pace(after))
-
-    def ms_of(self, n_chars: int) -> float:
-        """The position up to which so many characters are spoken."""
-        after = bisect_right(self.points, n_chars, key=lambda point: point[1])
-        from_ms, from_chars = self.points[after - 1]
-        if n_chars <= from_chars:
-            return from_ms
-        return from_ms + (n_chars - from_chars) / self.pace(after)
-
-    def pace(self, after: int) -> float:
-        """Characters a ms on the way to a point, or beyond the last."""
-        from_ms, from_chars = self.points[after - 1]
-        if after == len(self.points):
-            # What was sent before the text began was a filler.
-            return from_chars / (from_ms - self.ms_of(0)) if from_chars else CHARS_PER_MS
-        to_ms, to_chars = self.points[after]
-        return (to_chars - from_chars) / (to_ms - from_ms)
-
-
 class Playout:
     """The ledger of a call: one turn of ours at a time; what is told of another one is ignored.
 
@@ -126,17 +85,23 @@ class Playout:
 
     def __init__(self, mark_every_ms: float = 400.0) -> None:
         self._mark_every_ms = mark_every_ms
-        self._turn = _Turn(0, "0")
+        self._passed: Callable[[], Passed] = _nothing
+        self._turn = TurnBooks(0, "0")
 
     @property
     def live(self) -> int:
         """The turn begun last, also when it was cleared or heard; 0 before the first."""
         return self._turn.turn
 
-    def begin(self, turn: int, now_ms: float) -> None:
-        """Open the books of a turn and close those of the one before it."""
+    def begin(self, turn: int, now_ms: float, passed: Callable[[], Passed] = _nothing) -> None:
+        """Open the books of a turn and close those of the one before it.
+
+        `passed` returns what was put on the wire past `sent` since it was last asked; it is asked
+        before anything is told or entered.
+        """
         if turn >= self.live:
-            self._turn = _Turn(turn, str(turn))
+            self._turn = TurnBooks(turn, str(turn))
+            self._passed = passed
 
     def text(self, turn: int, text: str) -> None:
         """Append text that was handed to the voice, with the spaces that it was handed with."""
@@ -148,18 +113,17 @@ class Playout:
 
         What is sent again after `resume` counts as sent before.
         """
+        self._catch_up()
         if self._open(turn) or self._held(turn):
             self._point(n_chars)
 
     def sent(self, turn: int, n_ms: float, now_ms: float) -> str | None:
         """Note that so much audio was put on the wire; returns the name of a mark due after it."""
+        self._catch_up()
         books = self._turn
         if not self._open(turn) or n_ms <= 0:
             return None
-        if not books.stretches or books.played_ms(now_ms) >= books.sent_ms:
-            books.stretches.append((now_ms, books.sent_ms))
-        books.sent_ms += n_ms
-        books.furthest_ms = max(books.furthest_ms, books.sent_ms)
+        books.enter(n_ms, now_ms)
         if books.sent_ms - books.marked_ms < self._mark_every_ms:
             return None
         books.marked_ms = books.sent_ms
@@ -167,12 +131,28 @@ class Playout:
         books.marks[name] = books.sent_ms
         return name
 
+    def ahead(self, turn: int) -> Ahead | None:
+        """Return where a live turn's books are; None if nothing of it was sent yet."""
+        self._catch_up()
+        books = self._turn
+        if not self._open(turn) or not books.stretches:
+            return None
+        time_ms, begin_ms = books.stretches[-1]
+        return Ahead(
+            time_ms + books.sent_ms - begin_ms,
+            books.label,
+            books.sent_ms,
+            books.marked_ms + self._mark_every_ms,
+            self._mark_every_ms,
+        )
+
     def finish(self, turn: int, *, whole: bool = True) -> str:
         """Note that no more audio comes, and return the name of the last mark, to be sent now.
 
         With `whole=False` the turn broke off: audio after the last exact point need not reach the
         text's end.
         """
+        self._catch_up()
         if not self._open(turn):
             return f"{turn}:end"
         books, name = self._turn, f"{self._turn.label}:end"
@@ -189,6 +169,8 @@ class Playout:
         ignored.
         """
         books = self._turn
+        if name not in books.marks:
+            self._catch_up()
         position_ms = books.marks.pop(name, None)
         if position_ms is None:
             return None
@@ -200,6 +182,7 @@ class Playout:
 
     def clear(self, turn: int, now_ms: float) -> None:
         """Freeze the position: the far end's buffer is emptied, no more of this turn is heard."""
+        self._catch_up()
         if self._open(turn):
             self._turn.frozen_ms = self._turn.position_ms(now_ms)
             self._turn.marks.clear()
@@ -227,31 +210,54 @@ class Playout:
         books = self._turn
         if not self._held(turn) or books.frozen_ms is None:
             return None
-        n_chars, end = books.n_chars(books.frozen_ms), 0
-        for word in _WORD.finditer(books.text):
-            if word.end() > n_chars:
-                break
-            end = word.end()
+        end = end_of_words(books.text, books.n_chars(books.frozen_ms))
         position_ms = books.ms_of(end)
         if position_ms > books.frozen_ms:
             position_ms = books.frozen_ms if end else 0.0
         books.resume(position_ms)
         return position_ms
 
+    def resumable_ms(self, turn: int) -> float:
+        """Return how far back `resume` could still go: audio before this is not sent again.
+
+        That is the last word which, by an exact point that stays, was heard to its end.
+        """
+        books = self._turn
+        if turn != books.turn:
+            return 0.0
+        after = bisect_right(books.points, books.echoed_ms, key=lambda point: point[0])
+        # The last point may yet be corrected, and the way to it then with it.
+        last = min(after, len(books.points) - 1) - 1
+        if last > books.settled[0]:
+            end = end_of_words(books.text, books.points[last][1])
+            books.settled = (last, books.ms_of(end))
+        return books.settled[1]
+
     def remaining_ms(self, turn: int, now_ms: float) -> float:
         """Return how much is still to be played; 0 for a turn that was cleared or is not live."""
+        self._catch_up()
         if not self._open(turn):
             return 0.0
         return self._turn.sent_ms - self._turn.position_ms(now_ms)
 
     def heard(self, turn: int, now_ms: float) -> Heard:
         """Return what the caller has heard of a turn; nothing of a turn that is not live."""
+        self._catch_up()
         books = self._turn
         if turn != books.turn:
             return Heard("", 0.0, False)
         position_ms = max(books.heard_ms, books.position_ms(now_ms))
-        text = _whole_words(books.text, books.n_chars(position_ms)) if position_ms > 0 else ""
+        text = whole_words(books.text, books.n_chars(position_ms)) if position_ms > 0 else ""
         return Heard(text, position_ms, books.complete)
+
+    def _catch_up(self) -> None:
+        passed, books = self._passed(), self._turn
+        if passed is _NOTHING or books.frozen_ms is not None:
+            return
+        for now_ms, n_ms in passed.audio:
+            books.enter(n_ms, now_ms)
+        for name, position_ms in passed.marks:
+            books.marks[name] = books.marked_ms = position_ms
 
     def _open(self, turn: int) -> bool:
         return turn == self._turn.turn and self._turn.frozen_ms is None
@@ -268,13 +274,3 @@ class Playout:
             books.points.pop()
         n_chars = min(max(n_chars, books.points[-1][1]), len(books.text))
         books.points.append((books.furthest_ms, n_chars))
-
-
-def _whole_words(text: str, n_chars: float) -> str:
-    """The words of which at least half is within the first `n_chars`."""
-    end = 0
-    for word in _WORD.finditer(text):
-        if (word.start() + word.end()) / 2 > n_chars:
-            break
-        end = word.end()
-    return text[:end].lstrip()

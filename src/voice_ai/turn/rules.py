@@ -54,6 +54,7 @@ class Rules:
         protected_ms: for how long after its first sound a reply cannot be interrupted.
         greeting_protected: whether the greeting cannot be interrupted at all.
         filler_ms: after how much silence a filler is said while we think.
+        filler_again_ms: how long after that another one is said, and so on while we think.
         tool_ms: after how long a tool is excused for, while we have said nothing.
         max_drafts: replies drafted on eager ends of one turn.
         silence_ms: how long a caller may say nothing before we ask.
@@ -63,6 +64,7 @@ class Rules:
         monologue_ms: a caller's turn of such a length is answered.
         call_ms: how long a call may last.
         digits_ms: how long we wait for another key.
+        max_mute: in how many turns in a row the voice may fail; the last of them ends the call.
     """
 
     reply_timeout_ms: float = 15_000
@@ -73,6 +75,7 @@ class Rules:
     protected_ms: float | None = None
     greeting_protected: bool = False
     filler_ms: float | None = None
+    filler_again_ms: float | None = None
     tool_ms: float | None = 800
     max_drafts: int = 3
     silence_ms: float | None = 6_000
@@ -81,6 +84,7 @@ class Rules:
     monologue_ms: float | None = 60_000
     call_ms: float | None = None
     digits_ms: float = 3_000
+    max_mute: int = 2
 
     def is_backchannel(self, transcript: str) -> bool:
         """Whether all of this only shows that somebody listens, however often it is said."""

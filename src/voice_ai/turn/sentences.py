@@ -100,6 +100,18 @@ class SentenceStream:
         self._begin()
         return out
 
+    def cut(self) -> list[str]:
+        """Say that the text breaks off here; returns what is a finished sentence of the rest."""
+        out = self._end_word() if _STOP.search("".join(self._word)) else []
+        if self._maybe_finished:
+            out += self._give()
+        return out
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what was given ends with a sentence, not with a clause of one."""
+        return not self._given
+
     def finish(self) -> list[str]:
         """Say that the text is complete; returns what was not yet given."""
         out = self.pause()

@@ -7,6 +7,7 @@ transcript.
 Source: developers.deepgram.com/docs/flux/state and the SDK's `listen/v2/types`.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -65,6 +66,26 @@ class FluxOther:
 FluxMessage: TypeAlias = Connected | TurnInfo | FluxWarning | FluxError | FluxOther
 
 
+# How the service writes an Update, and what of it tells that there was no word.
+_UPDATE, _WORDLESS, _WINDOW_END = '"event":"Update"', '"transcript":""', '"audio_window_end":'
+_SECONDS = re.compile(r"\d+(?:\.\d+)?(?=[,}])")
+
+
+def silent_until_s(data: str) -> float | None:
+    """Return where the window of an Update without a word ends, None for whatever else.
+
+    Four come each second of a call, so nothing but this is read of them. One that is written in
+    another way than the service's is left to `parse_flux`.
+
+    Cost: 0.6 us, a sixth of the other.
+    """
+    if _WORDLESS not in data or _UPDATE not in data or not data.endswith("}"):
+        return None
+    at = data.find(_WINDOW_END)
+    found = _SECONDS.match(data, at + len(_WINDOW_END)) if at >= 0 else None
+    return float(found[0]) if found else None
+
+
 def parse_flux(data: str | bytes) -> FluxMessage:
     """Read one text message of the service.
 
@@ -85,7 +106,7 @@ def parse_flux(data: str | bytes) -> FluxMessage:
         case "Error":
             return FluxError(_text(fields, "code"), _text(fields, "description"))
         case other:
-            return FluxOther(str(other))
+            return FluxOther(_shown(other))
 
 
 def _object(data: str | bytes) -> dict[str, Any]:
@@ -123,7 +144,12 @@ def _speech_end_s(words: list[Any] | None) -> float | None:
 def _text(fields: dict[str, Any], name: str) -> str:
     """Return a text that may be missing: nothing is decided by it."""
     value = fields.get(name)
-    return "" if value is None else str(value)
+    return "" if value is None else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """Return a text, or what stands in its place; str() of deep nesting ends in RecursionError."""
+    return type(value).__name__ if isinstance(value, dict | list) else str(value)
 
 
 def _maybe(fields: dict[str, Any], name: str, kind: type) -> Any:

@@ -21,6 +21,7 @@ MAX_EVENT_OCTETS = 4 * 1024 * 1024
 # The types that a call needs; of the others not even the data is looked at.
 READ_TYPES = frozenset(
     b"response.output_text.delta response.refusal.delta response.output_item.done"
+    b" response.function_call_arguments.delta"
     b" response.completed response.incomplete response.failed error".split()
 )
 
@@ -55,6 +56,11 @@ class RefusalDelta:
     """More text of the model's refusal to answer."""
 
     delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """More of a function call's arguments, which are read once they are whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,14 @@ class Other:
 
 
 ResponseEvent: TypeAlias = (
-    OutputTextDelta | RefusalDelta | OutputItemDone | Completed | Incomplete | Failed | Other
+    OutputTextDelta
+    | RefusalDelta
+    | ArgumentsDelta
+    | OutputItemDone
+    | Completed
+    | Incomplete
+    | Failed
+    | Other
 )
 
 
@@ -119,6 +132,8 @@ def parse_event(data: bytes | str) -> ResponseEvent:
             return OutputTextDelta(_text(event, "delta"))
         case "response.refusal.delta":
             return RefusalDelta(_text(event, "delta"))
+        case "response.function_call_arguments.delta":
+            return ArgumentsDelta()
         case "response.output_item.done":
             return OutputItemDone(_item(_inner(event, "item")))
         case "response.completed":

@@ -353,7 +353,8 @@ def _check_fields(fields: dict[str, Any], needed: set[str] | None, event: str) -
     if needed is None:
         raise ProtocolError(f"unknown event {came(event)}; needed media, mark or clear")
     if fields.keys() != needed:
-        missing, extra = sorted(needed - fields.keys()), sorted(fields.keys() - needed)
+        missing = sorted(needed - fields.keys())
+        extra = [name[:40] for name in sorted(fields.keys() - needed)][:5]
         raise ProtocolError(f"{event}: missing fields {missing}, extra fields {extra}")
 
 

@@ -21,7 +21,7 @@ from voice_ai.phone.load.levels import sample, segment, symbol
 from voice_ai.providers.deepgram.aura import AuraTextToSpeech, AuraUtterance
 from voice_ai.providers.deepgram.flux import FluxSpeechToText
 from voice_ai.providers.openai.model import OpenAILanguageModel
-from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, TextDelta
+from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, TextDelta, TextEnded
 from voice_ai.turn.events import AgentSaid, CallerSaid, EndOfTurn, Said, StartOfTurn, Update
 
 CALL = CallInfo("CA1")
@@ -134,8 +134,9 @@ async def ask(model: OpenAILanguageModel, *texts: str) -> list[str]:
             answer = ""
             async with dialogue.reply(2 * turn, tuple(said)) as events:
                 async for event in events:
-                    assert isinstance(event, TextDelta)
-                    answer += event.text
+                    if event != TextEnded():
+                        assert isinstance(event, TextDelta)
+                        answer += event.text
             said.append(AgentSaid(2 * turn, answer, True))
             await dialogue.settle(2 * turn, tuple(said))
             answers.append(answer)
@@ -349,7 +350,8 @@ async def test_an_answer_that_was_not_heard_can_be_mended():
                 await dialogue.settle(turn, tuple(said))
                 said.append(CallerSaid(turn + 1, f"call 4 turn {turn // 2 + 1} says hello"))
             async with dialogue.reply(6, tuple(said)) as events:
-                text = "".join([event.text async for event in events])
+                heard = [event async for event in events]
+                text = "".join(it.text for it in heard if isinstance(it, TextDelta))
         assert text.startswith("call 4 turn 3: ")
         assert (await services.end())["violations"] == []
 

@@ -17,7 +17,7 @@ from voice_ai.providers.deepgram.aura_socket import (
     pieces,
 )
 from voice_ai.providers.deepgram.transport import DEEPGRAM_URL, deepgram_client, dial
-from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, VoiceEvent
+from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, Taken, VoiceEvent
 from voice_ai.wire.aura import AuraError, AuraMessage, AuraWarning, Flushed
 
 # A sentence takes the service some 100 ms; nothing for so long while it owes us audio is a dead
@@ -109,6 +109,8 @@ class AuraVoice:
     async def utter(self) -> AsyncIterator["AuraUtterance"]:
         """Begin a reply. Leaving early clears it; late audio is dropped before the next begins.
 
+        Left by a ProviderError, its socket is dropped.
+
         Raises:
             ProviderError: the socket had to be replaced, and could not be.
         """
@@ -118,6 +120,9 @@ class AuraVoice:
         utterance = AuraUtterance(socket, self.redial, self._audio)
         try:
             yield utterance
+        except ProviderError:
+            utterance.abort()
+            raise
         finally:
             await utterance.leave()
 
@@ -143,7 +148,7 @@ class AuraUtterance:
         self._has_sound = False  # since the last Flushed
         self._take: Callable[[bytes], bool] | None = None
         self._loop = asyncio.get_running_loop()
-        self._heard_s = 0.0  # when audio was taken last, by the loop's clock
+        self.taken = Taken()
 
     async def send(self, text: str) -> None:
         """Give the next sentence or clause, with its trailing space.
@@ -200,6 +205,16 @@ class AuraUtterance:
         if self._n_spoken < self._n_given:
             yield SpokenTo(self._n_given)
 
+    @property
+    def owes(self) -> bool:
+        """Whether audio is due: text was flushed and is not confirmed yet."""
+        return bool(self._flushes)
+
+    def abort(self) -> None:
+        """Drop the connection, which nobody trusts any more."""
+        self._socket.condemn()
+        self._socket.abort()
+
     async def leave(self) -> None:
         """Have what is unspoken forgotten; late audio is dropped before the next utterance."""
         self._socket.withdraw()
@@ -246,11 +261,17 @@ class AuraUtterance:
         return await self._socket.receive()
 
     def _offered(self, data: bytes) -> bool:
-        samples = self._whole(data)
-        if self._take is None or self._is_done or (samples and not self._take(samples)):
+        is_whole = not self._odd and not len(data) % self._n_sample_octets
+        samples = data if is_whole else self._whole(data)
+        if self._take is None or not (self._flushes or self._n_unflushed or not self._finished):
             return False
-        self._heard(data)
-        self._heard_s = self._loop.time()
+        if samples and not self._take(samples):
+            return False
+        self._has_sound = True
+        self.taken.n_octets += len(samples)
+        self.taken.at_s = self._loop.time()
+        if not is_whole:
+            self._heard(data)
         return True
 
     def _whole(self, data: bytes) -> bytes:
@@ -272,7 +293,7 @@ class AuraUtterance:
         """Judge a silence: we were woken, a flush was ignored, or the service is stuck."""
         if not self._flushes:
             return
-        if self._loop.time() - self._heard_s < self._patience_s:
+        if self._loop.time() - self.taken.at_s < self._patience_s:
             return  # audio was taken past the iterator meanwhile
         if not (self._warned and self._has_sound):
             raise self._failure(f"Aura is open but silent: {len(self._flushes)} flushes unanswered")

@@ -6,12 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from deepgram.speak.v1.socket_client import AsyncV1SocketClient
-from deepgram.speak.v1.types import SpeakV1Text
 from websockets.exceptions import ConnectionClosed
 
 from voice_ai.errors import ProviderError
 from voice_ai.providers.deepgram.transport import FAREWELL_TIMEOUT_S, Transport, peer_errors
-from voice_ai.wire.aura import AuraMessage, AuraOther, Cleared, Flushed, parse_aura
+from voice_ai.wire.aura import (
+    FLUSH,
+    AuraMessage,
+    AuraOther,
+    Cleared,
+    Flushed,
+    parse_aura,
+    speak,
+)
 
 # "20 Flush / 60 s per socket", beyond which a Warning comes and the Flush is ignored:
 # developers.deepgram.com/docs/tts-ws-flush. We count at our end and the service at its own, hence a
@@ -25,8 +32,9 @@ MAX_FIRST_FLUSHES = 16
 # Characters in a message, and so in the text of one flush:
 # developers.deepgram.com/docs/tts-websocket.
 MAX_SPEAK_CHARS = 2000
-# Cleared comes within a round trip; what the service had sent before it is read in no time.
-CLEAR_TIMEOUT_S = 1.0
+# Cleared comes within a round trip; what the service had sent before it is read in no time. It is
+# waited for when the next reply begins, which has time for a new socket, too.
+CLEAR_TIMEOUT_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -66,13 +74,13 @@ class AuraSocket:
     async def speak(self, text: str) -> None:
         """Give text to be spoken; it waits for more until there is enough of it, or a flush."""
         with peer_errors("tts", "sending text"):
-            await self._client.send_text(SpeakV1Text(text=text))
+            await self._transport.send_text(speak(text))
 
     async def flush(self) -> None:
         """Have all text spoken; Flushed will come after its audio."""
         self._flushed_at.append(asyncio.get_running_loop().time())
         with peer_errors("tts", "sending a flush"):
-            await self._client.send_flush()
+            await self._transport.send_text(FLUSH)
 
     async def clear(self, n_unanswered: int) -> None:
         """Have all text forgotten; flushes that are unanswered may be answered yet, or not."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from deepgram.listen.v2.socket_client import AsyncV2SocketClient
 from websockets.exceptions import ConnectionClosed
@@ -9,10 +10,10 @@ from websockets.exceptions import ConnectionClosed
 from voice_ai.codec.formats import AudioFormat
 from voice_ai.errors import ProviderError
 from voice_ai.providers.deepgram.transport import SEND_TIMEOUT_S, Transport, peer_errors
-from voice_ai.wire.flux import FluxError, FluxWarning, TurnInfo, parse_flux
+from voice_ai.wire.flux import FluxError, FluxWarning, TurnInfo, parse_flux, silent_until_s
 
 # Updates come about every 250 ms of audio, in silence too (docs/flux/state). So much audio without
-# one is a dead stream, open and silent (23 s of it: pipecat issue 5735) ...
+# one, whatever else is told, is a dead stream, open and silent (23 s of it: pipecat issue 5735) ...
 STALL_MS = 2000.0
 # ... unless it went out faster than it was spoken, and the service has not had the time.
 STALL_S = 1.5
@@ -30,16 +31,16 @@ class FluxSocket:
     def __init__(
         self, client: AsyncV2SocketClient, transport: Transport, audio: AudioFormat
     ) -> None:
-        self.n_sent = 0
         self.in_turn = False  # the caller has begun a turn that is not over
         self._client = client
         self._transport = transport
-        self._audio = audio
+        self._per_ms = audio.n_octets_per_ms
         self._loop = asyncio.get_running_loop()
         self._unheard_ms = 0.0
         self._unheard_since_s = 0.0
         self._full_since_s: float | None = None
         self._fault = ""
+        self._quiet: Callable[[float], None] | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -50,25 +51,39 @@ class FluxSocket:
         if self._transport.is_writable:
             self._full_since_s = None
             return True
+        self._is_full()
+        return False
+
+    def _is_full(self) -> None:
         now = self._loop.time()
         if self._full_since_s is None:
             self._full_since_s = now
         elif now - self._full_since_s >= SEND_TIMEOUT_S:
             self.abort(f"Deepgram took no audio for {SEND_TIMEOUT_S:g} s")
-        return False
 
-    def send(self, audio: bytes) -> None:
-        """Send a message of audio; only while `is_ready`."""
+    def send(self, audio: bytes) -> bool:
+        """Send a message of audio, or return False if the socket is not `is_ready`."""
+        if not self._transport.write(audio):
+            self._is_full()
+            return False
         now = self._loop.time()
         if not self._unheard_ms:
             self._unheard_since_s = now
-        self.n_sent += len(audio)
-        self._unheard_ms += self._audio.duration_ms(len(audio))
-        self._transport.write(audio)
+        self._full_since_s = None
+        self._unheard_ms += len(audio) / self._per_ms
         patience_ms = STALL_IN_TURN_MS if self.in_turn else STALL_MS
         patience_s = STALL_IN_TURN_S if self.in_turn else STALL_S
         if self._unheard_ms >= patience_ms and now - self._unheard_since_s >= patience_s:
             self._transport.wake()
+        return True
+
+    def show(self, quiet: Callable[[float], None]) -> None:
+        """Call `quiet` with how far was heard, in s, at each Update of a silence between turns.
+
+        They come four times a second, in the read that calls; a task would be woken for each.
+        """
+        self._quiet = quiet
+        self._transport.show(self._glance)
 
     async def receive(self) -> tuple[TurnInfo, str | bytes]:
         """Return what is told next of a turn, and its text.
@@ -83,11 +98,20 @@ class FluxSocket:
                 message = parse_flux(data)
                 match message:
                     case TurnInfo():
+                        self._unheard_ms = 0.0
                         return message, data
                     case FluxError(code, description):
                         raise ProviderError("stt", f"Flux reports {code}: {description}")
                     case FluxWarning(code, description):
                         _log.warning("Flux warns: %s: %s", code, description)
+
+    async def is_alive(self, within_s: float) -> bool:
+        """Whether the service answers a ping in time."""
+        return await self._transport.is_alive(within_s)
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Have this called when the connection is gone; for who does not receive."""
+        self._transport.when_lost(call)
 
     def abort(self, reason: str = "") -> None:
         """Drop the connection without a word; `receive` then tells this reason."""
@@ -98,6 +122,14 @@ class FluxSocket:
         """Ask the service to end the stream; what it still has to say is not waited for."""
         await self._transport.farewell(self._client.send_close_stream)
 
+    def _glance(self, data: str) -> bool:
+        until_s = None if self.in_turn else silent_until_s(data)
+        if until_s is None or self._quiet is None:
+            return False
+        self._unheard_ms = 0.0
+        self._quiet(until_s)
+        return True
+
     async def _receive(self) -> str | bytes:
         try:
             data = await self._transport.recv()
@@ -107,11 +139,10 @@ class FluxSocket:
             if self._fault:
                 raise ProviderError("stt", self._fault) from error
             raise
-        self._unheard_ms = 0.0
         return data
 
     def _silence(self) -> str:
         return (
-            f"Flux is open but silent: {self._unheard_ms:.0f} ms of audio sent and no message, "
-            "where one comes every 250 ms"
+            f"Flux is open but silent: {self._unheard_ms:.0f} ms of audio sent and nothing told "
+            "of it, where an update comes every 250 ms"
         )

@@ -12,6 +12,7 @@ go on to replace one another, and who hears them need not know. Where no word ha
 of the turn is heard again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voice_ai.turn.events import (
@@ -39,29 +40,37 @@ COUGH_MS = 4000.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message and its text, from a connection whose audio began at `offset_ms` of the call's.
+    """A message and its text, from a connection whose positions have a `place` in the call, in ms.
 
     `sent_ms` is how far audio has been sent; no message can tell of more.
     """
 
     info: TurnInfo
     data: str | bytes
-    offset_ms: float
+    place: Callable[[float], float]
     sent_ms: float
 
     @property
     def window_ms(self) -> float:
         """How far had been heard."""
-        return min(self.offset_ms + self.info.window_end_s * 1000, self.sent_ms)
+        return min(self.place(self.info.window_end_s * 1000), self.sent_ms)
 
     @property
     def words(self) -> list[TimedWord]:
         """The words with their places in the call; none if any has no place."""
-        offset_s = self.offset_ms / 1000
         return [
-            TimedWord(word.text, word.start_s + offset_s, word.end_s + offset_s)
+            TimedWord(word.text, self._place_s(word.start_s), self._place_s(word.end_s))
             for word in timed_words(self.data)
         ]
+
+    @property
+    def speech_end_ms(self) -> float:
+        """Where the last word ends; without words, how far had been heard."""
+        end_s = self.info.speech_end_s
+        return self.place((self.info.window_end_s if end_s is None else end_s) * 1000)
+
+    def _place_s(self, at_s: float) -> float:
+        return self.place(at_s * 1000) / 1000
 
 
 class FluxTurns:
@@ -90,6 +99,10 @@ class FluxTurns:
     def in_turn(self) -> bool:
         """Whether the caller has begun a turn that is not over."""
         return self._began_ms is not None
+
+    def heard_silence(self, at_ms: float) -> None:
+        """Take an Update without a word while nobody has begun a turn."""
+        self.heard_ms = max(self.heard_ms, at_ms)
 
     def hear(self, told: Told) -> SpeechEvent | None:
         """Take a message; return the event, if it is one and news."""
@@ -149,11 +162,9 @@ class FluxTurns:
 
     def _end(self, told: Told) -> SpeechEvent:
         transcript = self._transcript(told)
-        speech_s, window_s = told.info.speech_end_s, told.info.window_end_s
         self._ended, self._ended_ms = self._turn, told.window_ms
         self._forget_turn()
-        speech_end_ms = told.offset_ms + (window_s if speech_s is None else speech_s) * 1000
-        return EndOfTurn(self._turn, transcript, speech_end_ms, told.window_ms)
+        return EndOfTurn(self._turn, transcript, told.speech_end_ms, told.window_ms)
 
     def _forget_turn(self) -> None:
         self._began_ms = self._told = self._cut_ms = None

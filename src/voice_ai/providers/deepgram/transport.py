@@ -40,7 +40,7 @@ from websockets.protocol import State
 
 from voice_ai.codec._binary_tap import binary_frame
 from voice_ai.errors import ProtocolError, ProviderError, Stage, UsageError
-from voice_ai.providers.deepgram.connection import Connection
+from voice_ai.providers.deepgram.connection import Connection, forget_handshake
 
 DEEPGRAM_URL = "wss://api.deepgram.com"
 # A handshake over TLS takes 3 round trips, 1 s at the worst; the SDK's 10 s are longer than a
@@ -59,7 +59,17 @@ PING_TIMEOUT_S = 20.0
 # As the SDK's own transport; the largest message seen is an audio chunk of a few KiB.
 MAX_MESSAGE_OCTETS = 2**20
 # A key or a request that was refused once is refused again.
-PERMANENT_STATUSES = frozenset({400, 401, 403, 404})
+PERMANENT_STATUSES = frozenset({400, 401, 402, 403, 404})
+# What they are about: developers.deepgram.com/docs/errors. Of a websocket's 429 that is the number
+# of streams at once (reference/api-rate-limits), not of requests.
+STATUSES = {
+    400: "the request is wrong",
+    401: "the key is unknown",
+    402: "the account has no credit",
+    403: "the key may not use this model",
+    404: "there is no such address",
+    429: "the account's limit of concurrent streams is reached",
+}
 MAX_BODY_SHOWN = 200
 
 # At DEBUG the library logs headers and payloads.
@@ -92,15 +102,23 @@ class Transport:
         """Whether `write` may be called: the socket is open, and the kernel takes everything."""
         return self._connection is not None and self._connection.is_writable
 
-    def write(self, audio: bytes) -> None:
-        """Send a message of audio at once."""
-        assert self._connection is not None, "`is_writable` was asked"
-        self._connection.transport.write(binary_frame(audio))
+    def write(self, audio: bytes) -> bool:
+        """Send a message of audio at once; False, and nothing is sent, unless `is_writable`."""
+        connection = self._connection
+        if connection is None or not connection.is_writable:
+            return False
+        connection.transport.write(binary_frame(audio))
+        return True
 
     def offer(self, take: Callable[[bytes], bool] | None) -> None:
         """Offer audio to `take` before `recv` gets it, or to nobody any more."""
         if self._connection is not None:
-            self._connection.take = take
+            self._connection.offer(take)
+
+    def show(self, glance: Callable[[str], bool]) -> None:
+        """Show texts to `glance` before `recv` gets them; those that it takes are done with."""
+        if self._connection is not None:
+            self._connection.glance = glance
 
     async def open(self) -> Connection:
         """Dial, unless that has been done. Raises what the websocket library raises."""
@@ -121,20 +139,27 @@ class Transport:
                 logger=_log,
             )
             assert isinstance(made, Connection), "as it was told"
+            forget_handshake(made)
             self._connection = made
         return self._connection
 
     async def send(self, data: str | bytes) -> None:
         """Send one message, a text or audio."""
-        connection = self._connection or await self.open()
         if isinstance(data, str):
-            is_sent = connection.send_frame(Opcode.TEXT, data.encode())
+            await self.send_text(data.encode())
         else:
-            is_sent = connection.send_frame(Opcode.BINARY, data)
-        if is_sent:
+            await self._send(Opcode.BINARY, data)
+
+    async def send_text(self, data: bytes) -> None:
+        """Send a text message, given in UTF-8."""
+        await self._send(Opcode.TEXT, data)
+
+    async def _send(self, opcode: Opcode, data: bytes) -> None:
+        connection = self._connection or await self.open()
+        if connection.send_frame(opcode, data):
             return
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            await connection.send(data)
+            await connection.send(data, text=opcode is Opcode.TEXT)
 
     async def recv(self) -> str | bytes:
         """Return the next message; raise TimeoutError if one was expected and is late."""
@@ -162,6 +187,22 @@ class Transport:
         """Have a `recv` that waits raise TimeoutError now; no message is lost."""
         if self._connection is not None:
             self._connection.wake()
+
+    async def is_alive(self, within_s: float) -> bool:
+        """Whether the peer answers a ping in time."""
+        if self._connection is None:
+            return False
+        try:
+            async with asyncio.timeout(within_s):
+                await (await self._connection.ping())
+        except (TimeoutError, ConnectionClosed):
+            return False
+        return True
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Have this called when the connection is gone; for who does not receive."""
+        assert self._connection is not None, "it was opened"
+        self._connection.connection_lost_waiter.add_done_callback(lambda _: call())
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield messages to the end; an abnormal end raises ConnectionClosedError."""
@@ -270,11 +311,21 @@ def _refused(stage: Stage, cause: InvalidStatus, transport: Transport) -> Provid
     response = cause.response
     body = transport.without_key((response.body or b"").decode(errors="replace"))[:MAX_BODY_SHOWN]
     headers = response.headers
-    ids = [f"{name} {headers[name]}" for name in ("dg-error", "dg-request-id") if name in headers]
-    text = ", ".join(
-        [f"Deepgram refused the connection with status {response.status_code}: {body}", *ids]
-    )
-    return ProviderError(stage, text, retryable=response.status_code not in PERMANENT_STATUSES)
+    ids = [
+        f"{name} {transport.without_key(headers[name])[:MAX_BODY_SHOWN]}"
+        for name in ("dg-error", "dg-request-id")
+        if name in headers
+    ]
+    status = response.status_code
+    why = f", as {STATUSES[status]}," if status in STATUSES else ""
+    text = ", ".join([f"Deepgram refused the connection{why} with status {status}: {body}", *ids])
+    return ProviderError(stage, text, retryable=status not in PERMANENT_STATUSES)
+
+
+def is_services_own(error: Exception) -> bool:
+    """Whether a dial failed for Deepgram's sake: not our key's, nor our account's limit."""
+    cause = error.__cause__
+    return not isinstance(cause, InvalidStatus) or cause.response.status_code >= 500
 
 
 @contextmanager

@@ -149,11 +149,12 @@ class LocalSpeechStream:
         self._stream_turn = 0
         self._recognition: Future[str] | None = None
 
-    def send(self, audio: bytes) -> None:
+    def send(self, audio: bytes) -> bool:
         """Put audio aside for the iterating task, which fails when 30 s of it are waiting."""
         if not self._closed and len(self._waiting) <= MAX_WAITING:
             self._waiting += audio
             self._audio_came.set()
+        return False
 
     def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """Yield the caller's turns until the stream is left."""

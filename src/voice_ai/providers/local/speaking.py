@@ -27,7 +27,15 @@ from voice_ai.providers.local.weights import (
     verified,
 )
 from voice_ai.providers.local.workers import Workers
-from voice_ai.providers.protocols import Audio, CallInfo, SpokenTo, Utterance, Voice, VoiceEvent
+from voice_ai.providers.protocols import (
+    Audio,
+    CallInfo,
+    SpokenTo,
+    Taken,
+    Utterance,
+    Voice,
+    VoiceEvent,
+)
 
 RATE_HZ = PCM16_16K.rate_hz
 
@@ -163,6 +171,7 @@ class LocalUtterance:
         self._room = asyncio.Event()
         self._n_chars = 0
         self._speaking: Iterator[bytes] | None = None
+        self.taken = Taken()
 
     async def send(self, text: str) -> None:
         """Put a sentence aside for the iterating task; waits when 64 are waiting already.
@@ -177,6 +186,11 @@ class LocalUtterance:
             raise ProviderError("tts", "text after the end of an utterance", retryable=False)
         self._waiting.append(text)
         self._text_came.set()
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is text that was not spoken to its end."""
+        return bool(self._waiting) or self._speaking is not None
 
     def offer(self, take: Callable[[bytes], bool]) -> None:
         """All audio is iterated: it comes from another thread."""

@@ -85,13 +85,13 @@ class ConversationDialogue:
         """Ask for the next thing to say; only what the conversation lacks is sent."""
         async with self._alone(), AsyncExitStack() as stack:
             with reported():
-                stream, asked, sure = await self._ask(stack, turn, said)
+                stream, asked = await self._ask(stack, turn, said)
             try:
                 yield stream
                 await stream.finish()
             finally:
                 stream.catch_up()
-                if stream.ending == "completed" and sure:
+                if stream.ending == "completed":
                     self._record.keep_response(turn, asked, stream.items)
 
     async def settle(self, turn: int, said: Sequence[Said]) -> None:
@@ -125,7 +125,7 @@ class ConversationDialogue:
     async def _prepare(self, turn: int, said: Sequence[Said]) -> list[Wanted]:
         """Bring the conversation up to this turn and return what to send; it is never nothing."""
         limit = turn if turn in self._record.uncertain else turn - 1
-        if self._conv_id is not None:
+        if self._conv_id is not None and self._record.unsettled:
             try:
                 await self._agree(limit, said, wanted(said)[:-1], append=False)
             except SERVICE_ERRORS as error:
@@ -138,11 +138,11 @@ class ConversationDialogue:
 
     async def _ask(
         self, stack: AsyncExitStack, turn: int, said: Sequence[Said]
-    ) -> tuple[AnswerStream, list[Wanted], bool]:
+    ) -> tuple[AnswerStream, list[Wanted]]:
         """Ask for the response, in a new conversation if the service refuses this one.
 
         While it is locked by an earlier response, what that leaves may still arrive: look again.
-        Also return what was sent, and whether it was sent once only.
+        Also return what was sent.
         """
         for wait_s in (*LOCKED_WAITS_S, None):
             try:
@@ -158,20 +158,20 @@ class ConversationDialogue:
 
     async def _prepare_and_respond(
         self, stack: AsyncExitStack, turn: int, said: Sequence[Said]
-    ) -> tuple[AnswerStream, list[Wanted], bool]:
+    ) -> tuple[AnswerStream, list[Wanted]]:
         async with asyncio.timeout(PREPARE_S):
             asked = await self._prepare(turn, said)
         body = {**self._body, "conversation": self._conv_id, "input": [one.item for one in asked]}
         known = turn not in self._record.uncertain
         self._record.begin(turn)
         try:
-            stream, twice = await self._service.respond(stack, body)
+            stream = await self._service.respond(stack, body)
         except openai.APIStatusError as error:
             if known and error.status_code < 500:
                 self._record.refused(turn)
             raise
         self._record.accepted(turn)
-        return stream, asked, not twice
+        return stream, asked
 
     async def _settle(self, turn: int, said: Sequence[Said]) -> None:
         if self._conv_id is None:

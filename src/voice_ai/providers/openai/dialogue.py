@@ -69,7 +69,7 @@ class LocalDialogue:
         self._has_hung_up = True
         async with AsyncExitStack() as stack:
             with reported():
-                stream, _ = await self._service.respond(stack, body)
+                stream = await self._service.respond(stack, body)
             yield stream
             await stream.finish()
             self._has_hung_up = stream.ending is None

@@ -1,5 +1,6 @@
 """What goes wrong between us and OpenAI, as ProviderError: status, code, parameter; never a key."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,7 +71,7 @@ def _aiohttp_error(error: BaseException | None) -> aiohttp.ClientError | None:
 def stream_failed(code: str, param: str = "") -> ProviderError:
     """Return the ProviderError for a response that the service gave up."""
     named = ", ".join(
-        f"{name} {value}" for name, value in (("code", code), ("param", param)) if value
+        f"{name} {value[:40]}" for name, value in (("code", code), ("param", param)) if value
     )
     text = f"OpenAI failed the response ({named})" if named else "OpenAI failed the response"
     return ProviderError("llm", text, retryable=code not in LASTING_CODES)
@@ -84,7 +85,18 @@ def _refused(error: openai.APIStatusError) -> ProviderError:
     text = ", ".join([f"OpenAI answered {status}", *named])
     lasting = error.code in LASTING_CODES
     may_pass = status >= 500 or status in RETRYABLE_STATUSES or is_locked(error)
-    return ProviderError("llm", text, retryable=may_pass and not lasting)
+    return ProviderError(
+        "llm", text, retryable=may_pass and not lasting, retry_after_s=_retry_after_s(error)
+    )
+
+
+def _retry_after_s(error: openai.APIStatusError) -> float:
+    """Return how long we are told to wait; a date instead of seconds is taken for long."""
+    told = error.response.headers.get("retry-after")
+    try:
+        return max(0.0, float(told)) if told else 0.0
+    except ValueError:
+        return math.inf
 
 
 def is_locked(error: Exception) -> bool:

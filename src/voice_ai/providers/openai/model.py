@@ -1,6 +1,7 @@
 """OpenAI's Responses service as the language model of all calls, over one pool of connections."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, Self
@@ -19,9 +20,13 @@ from voice_ai.providers.protocols import CallInfo, Dialogue, ToolSpec
 History = Literal["conversation", "local"]
 
 # The SDK waits 600 s by default; a caller does not. Between two chunks of an answer as well as for
-# the first.
-READ_S = 15.0
+# the first. `fallback.model` waits less for a word; this also bounds what is not an answer.
+READ_S = 5.0
 CONNECT_S = 5.0
+# The whole of a question at start-up, which is asked again later (server/app.py).
+VERIFY_S = 10.0
+# Nobody talks any more: the process ends.
+CLOSE_S = 1.0
 # The SDK's default is 5 s, less than the pause between two turns: each would pay for TCP and TLS
 # again.
 KEEPALIVE_S = 300.0
@@ -29,8 +34,11 @@ KEEPALIVE_S = 300.0
 # ours.
 MAX_CONNECTIONS = 2000
 MAX_IDLE_CONNECTIONS = 500
-# One: a second attempt is already late for somebody who waits on the phone.
-MAX_RETRIES = 1
+# The SDK would wait out a Retry-After, up to a minute. `fallback.model` asks again, or somebody
+# else; what a conversation misses is made up for by the next request.
+MAX_RETRIES = 0
+
+log = logging.getLogger(__name__)
 
 
 class OpenAILanguageModel:
@@ -80,26 +88,31 @@ class OpenAILanguageModel:
 
     async def __aenter__(self) -> Self:
         """Make the client; nothing is dialled yet."""
+        http = openai.DefaultAioHttpClient(
+            limits=httpx2.Limits(
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_IDLE_CONNECTIONS,
+                keepalive_expiry=KEEPALIVE_S,
+            )
+        )
         self._client = openai.AsyncOpenAI(
             api_key=self._api_key,
             base_url=self._base_url,
             max_retries=MAX_RETRIES,
             timeout=httpx2.Timeout(self._timeout_s, connect=CONNECT_S),
-            http_client=openai.DefaultAioHttpClient(
-                limits=httpx2.Limits(
-                    max_connections=MAX_CONNECTIONS,
-                    max_keepalive_connections=MAX_IDLE_CONNECTIONS,
-                    keepalive_expiry=KEEPALIVE_S,
-                )
-            ),
+            http_client=http,
         )
-        self._service = Service(self._client, self._timeout_s)
+        self._service = Service(self._client, http, self._timeout_s)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Close every connection. All calls have been left by now."""
         self._service = None
-        await self._client.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._client.close()
+        except TimeoutError:
+            log.warning("the connections to OpenAI were not closed within %g s", CLOSE_S)
 
     async def warm(self) -> None:
         """Do the SDK's lazy imports now, without a network call; up to a second of work."""
@@ -113,7 +126,8 @@ class OpenAILanguageModel:
         """
         with reported():
             try:
-                await self._client.models.retrieve(self._settings.model)
+                async with asyncio.timeout(VERIFY_S):
+                    await self._client.models.retrieve(self._settings.model)
             except openai.NotFoundError as error:
                 # Servers of the same interface need not have this route; OpenAI's names the code.
                 if error.code == "model_not_found":

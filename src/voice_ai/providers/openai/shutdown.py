@@ -7,6 +7,8 @@ SHUTDOWNS: dict[str, tuple[date, str]] = {
     "gpt-5-nano": (date(2026, 12, 11), "gpt-5.6-luna"),
     "gpt-5-nano-2025-08-07": (date(2026, 12, 11), "gpt-5.6-luna"),
 }
+# The voice, which no setting names: openai/resources/audio/speech.py (3.54).
+SPEECH_SHUTDOWN = date(2027, 1, 6)
 WARN_BEFORE = timedelta(days=31)
 
 
@@ -22,3 +24,10 @@ def shutdown_warning(model: str, today: date) -> str | None:
         f"model {model} {when}; set OPENAI_MODEL to another, "
         f"e.g. {successor}, which knows no effort 'minimal'"
     )
+
+
+def speech_warning(today: date) -> str | None:
+    """Say that the service's voices end or have ended; None while that is over a month away."""
+    if today < SPEECH_SHUTDOWN - WARN_BEFORE:
+        return None
+    return f"OpenAI's speech ends on {SPEECH_SHUTDOWN}; TTS_FALLBACK needs another voice"

@@ -7,8 +7,9 @@ from typing import Literal
 
 from voice_ai.errors import ProviderError
 from voice_ai.providers.openai.failures import SERVICE_ERRORS, as_provider_error, stream_failed
-from voice_ai.providers.protocols import ModelEvent, TextDelta, ToolRequested
+from voice_ai.providers.protocols import ModelEvent, TextDelta, TextEnded, ToolRequested, Writing
 from voice_ai.wire.responses import (
+    ArgumentsDelta,
     Completed,
     EventSplitter,
     Failed,
@@ -105,8 +106,11 @@ class AnswerStream:
             case OutputTextDelta(delta):
                 self._has_text = True
                 return TextDelta(delta)
+            case ArgumentsDelta():
+                return Writing()
             case RefusalDelta():
                 self._refused = True
+                return Writing()
             case OutputItemDone(item):
                 return self._take_item(item)
             case Completed() | Incomplete():
@@ -120,7 +124,11 @@ class AnswerStream:
 
     def _take_item(self, item: Item) -> ModelEvent | None:
         self.items.append(item)
-        if item.kind != "function_call" or item.status == "incomplete":
+        if item.status == "incomplete":
+            return None
+        if item.kind == "message" and self._has_text:
+            return TextEnded()
+        if item.kind != "function_call":
             return None
         self._asked_tool = True
         return ToolRequested(item.call_id, item.name, item.arguments)
@@ -128,8 +136,15 @@ class AnswerStream:
     def _end(self, event: Completed | Incomplete) -> None:
         self.ending = "completed" if isinstance(event, Completed) else "incomplete"
         if self._refused:
-            raise ProviderError("llm", "the model refused to answer", retryable=False)
-        if isinstance(event, Incomplete) and not (self._has_text or self._asked_tool):
-            raise ProviderError(
-                "llm", f"the answer is empty: {event.reason or 'incomplete'}", retryable=False
-            )
+            raise _refusal("the model refused to answer")
+        if isinstance(event, Incomplete) and not self._asked_tool:
+            reason = event.reason or "incomplete"
+            if self._has_text:
+                raise ProviderError("llm", f"the answer was cut: {reason}", retryable=False)
+            if reason == "content_filter":
+                raise _refusal("the answer is empty: content_filter")
+            raise ProviderError("llm", f"the answer is empty: {reason}", retryable=False)
+
+
+def _refusal(what: str) -> ProviderError:
+    return ProviderError("llm", what, retryable=False, kind="refused")

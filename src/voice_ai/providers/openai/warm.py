@@ -21,16 +21,20 @@ async def warm_sdk() -> None:
     """Make each kind of request once, of a client whose transport answers from memory."""
     http_client = openai.DefaultAsyncHttpxClient(transport=httpx2.MockTransport(_answer))
     async with openai.AsyncOpenAI(
-        api_key="none", base_url="http://localhost/v1", http_client=http_client, max_retries=0
+        api_key="none",
+        base_url="http://localhost/v1",
+        http_client=http_client,
+        max_retries=0,
+        timeout=httpx2.Timeout(1.0),
     ) as client:
-        service = Service(client, stall_s=1.0)
+        service = Service(client, http_client, stall_s=1.0)
         conv_id = await service.create_conversation([message("user", "Hello.")])
         await service.add_items(conv_id, [message("assistant", "Hello.")])
         await service.newest_items(conv_id)
         await service.delete_item(conv_id, "msg_0")
         async with AsyncExitStack() as stack:
             body = {"model": "none", "conversation": conv_id, "input": [message("user", "Hello.")]}
-            stream, _ = await service.respond(stack, body)
+            stream = await service.respond(stack, body)
             async for _ in stream:
                 pass
         await service.delete_conversation(conv_id)

@@ -1,0 +1,1 @@
+"""Providers made of several: asked again, replaced, or followed by the next."""
