@@ -104,9 +104,9 @@ lock: $(VENV)/.dev       ## Resolve anew for every supported Python
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra local --group build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra local --extra load --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+		--extra local --extra load --extra otel --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra local --extra load --group dev --group bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
+		--extra local --extra load --extra otel --group dev --group bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

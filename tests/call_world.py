@@ -8,7 +8,7 @@ from fakes.inproc import FakeLine, FakeLlm, FakeStt, FakeTts, voiced
 from voice_ai import Agent, tool
 from voice_ai.call.built_in import BuiltIn
 from voice_ai.call.record import CallRecord
-from voice_ai.call.services import Services, Spoken
+from voice_ai.call.services import MakeRecorder, Services, Spoken
 from voice_ai.call.session import VoiceSession
 from voice_ai.call.tools import ToolBox
 from voice_ai.call.transfer import CallControl
@@ -44,6 +44,7 @@ class World:
         self.rules = Rules()
         self.fillers: dict[Filler, list[Spoken]] = {"filler": [], "moment": []}
         self.late: asyncio.TaskGroup | None = None
+        self.recorder: MakeRecorder | None = None
 
     def spoken(self, text: str) -> Spoken:
         return Spoken(text, voiced(text))
@@ -72,6 +73,7 @@ class World:
             self.resampler,
             self.control,
             self.late,
+            self.recorder,
         )
         return VoiceSession(self.line, services, self.record)
 

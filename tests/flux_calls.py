@@ -45,6 +45,7 @@ class Call:
     dialled_s: list[float] = field(default_factory=list)
     audio: bytes = b""
     reports: list[faults.Fault] = field(default_factory=list)
+    still_ms: tuple[int, int] = (0, 0)
 
     @property
     def said(self) -> list[str]:
@@ -72,9 +73,16 @@ class Call:
         flux.refuse = noted
 
 
-async def talk(stream: FluxStream, audio: bytes) -> None:
+async def talk(stream: FluxStream, audio: bytes, still_ms: tuple[int, int] = (0, 0)) -> None:
+    """Speak in real time; between `still_ms` the whole process stands still and then catches up."""
+    loop = asyncio.get_running_loop()
+    begin, end = (ms * MS for ms in still_ms)
     for start in range(0, len(audio), CHUNK_MS * MS):
-        await asyncio.sleep(CHUNK_MS / 1000)
+        if not begin <= start < end:
+            await asyncio.sleep(CHUNK_MS / 1000)
+        elif start == begin:
+            assert isinstance(loop, clock.VirtualTimeLoop)
+            loop.now_s += (end - begin) / MS / 1000
         stream.send(audio[start : start + CHUNK_MS * MS])
 
 
@@ -122,7 +130,7 @@ async def hold(call: Call, recogniser: FluxSpeechToText, info: CallInfo | None =
         try:
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(listen(stream, call))
-                await group.create_task(talk(stream, call.audio))
+                await group.create_task(talk(stream, call.audio, call.still_ms))
                 listening.cancel()
         finally:
             call.over_s = now()
@@ -133,6 +141,7 @@ def call(
     audio: bytes = AUDIO,
     hang_up_s: float | None = None,
     *,
+    still_ms: tuple[int, int] = (0, 0),
     info: CallInfo | None = None,
     **options: Any,
 ) -> Call:
@@ -143,7 +152,7 @@ def call(
         flux.keeps_audio = True
         flux.suffer(faults)
         async with FakeDeepgram(flux) as deepgram:
-            made = Call(deepgram, audio=numbered(audio))
+            made = Call(deepgram, audio=numbered(audio), still_ms=still_ms)
             made.note_dials()
             with suppress(TimeoutError):
                 async with asyncio.timeout(hang_up_s):

@@ -70,7 +70,10 @@ def faults(result: CallResult) -> list[str]:
 async def started(
     tmp_path: Path, deepgram: FakeDeepgram, openai: FakeOpenAI, *options: str, **settings: Any
 ) -> AsyncIterator[Server]:
-    """Start one; when the block ends it is told to stop, twice if need be."""
+    """Start one; when the block ends it is told to stop, twice if need be.
+
+    A setting that is None is left to the `.env` of the folder.
+    """
     given = {
         "DEEPGRAM_API_KEY": KEY,
         "DEEPGRAM_URL": deepgram.url,
@@ -83,7 +86,7 @@ async def started(
     }
     (tmp_path / "desk.toml").write_text('instructions = "Be brief."\ngreeting = "Hello."\n')
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    named = {name: str(value) for name, value in (given | settings).items()}
+    named = {name: str(value) for name, value in (given | settings).items() if value is not None}
     places = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", *options),

@@ -57,6 +57,7 @@ def settings(deepgram: FakeDeepgram, openai: FakeOpenAI, **changes: Any) -> Sett
         "port": 0,
         "public_url": PUBLIC_URL,
         "twilio_auth_token": AUTH_TOKEN,
+        "keep_calls": False,
     }
     return Settings(_env_file=None, **(fields | changes))
 

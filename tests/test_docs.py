@@ -30,7 +30,7 @@ def test_the_code_guide_has_a_line_for_every_file() -> None:
 def test_the_code_guide_names_no_file_that_is_gone() -> None:
     guide = (ROOT / "docs" / "CODE_GUIDE.md").read_text()
     for folder, lines in SECTION.findall(guide):
-        named = re.findall(r"`([\w.]+\.(?:py|pyi|toml))`", lines)
+        named = re.findall(r"`([\w.]+\.(?:css|html|js|py|pyi|svg|toml))`", lines)
         assert named, folder
         assert [n for n in named if not (ROOT / folder / n).exists()] == []
 

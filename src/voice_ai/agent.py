@@ -24,6 +24,12 @@ FILLERS: dict[str, tuple[str, ...]] = {
     "de": ("Mal sehen.", "Einen kleinen Augenblick."),
     "es": ("Déjeme ver.", "Un segundo."),
 }
+# Said before the greeting where calls are recorded, by the agent's language; English in any other.
+RECORDING_NOTICES: dict[str, str] = {
+    "en": "This call is recorded.",
+    "de": "Dieses Gespräch wird aufgezeichnet.",
+    "es": "Esta llamada se está grabando.",
+}
 # E.164: a plus sign, the country and the rest, fifteen digits at most.
 PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -178,6 +184,8 @@ class Agent:
         transfers: whom the model may put a caller through to: numbers as `+15550100009`, by names
             such as `front desk`; it sees the names only. Needs the REST credentials of Twilio.
         sends_digits: whether the model may press keys, for a machine at the other end.
+        recording_notice: said before the greeting where calls are recorded; None takes that of the
+            settings, and then that of the language.
         voicemail: left when a machine answers a call that we placed; None hangs up on it.
         voice: the voice's name in the provider's words; None takes the provider's default.
         model: the language model's name; None takes the setting's.
@@ -201,6 +209,7 @@ class Agent:
     language: str = "en"
     transfers: Mapping[str, str] = field(default_factory=dict, hash=False)
     sends_digits: bool = False
+    recording_notice: str | None = None
     voicemail: str | None = None
     voice: str | None = None
     model: str | None = None
@@ -226,6 +235,8 @@ class Agent:
                 raise UsageError(f"an agent's {name} cannot be empty")
         if self.voicemail is not None and not self.voicemail.strip():
             raise UsageError("an agent's voicemail cannot be empty; None leaves none")
+        if self.recording_notice is not None and not self.recording_notice.strip():
+            raise UsageError("an agent's recording_notice cannot be empty; None takes another")
         object.__setattr__(self, "transfers", dict(self.transfers))
         for label, number in self.transfers.items():
             if not label.strip() or not PHONE_NUMBER.fullmatch(number):

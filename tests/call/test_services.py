@@ -31,3 +31,10 @@ async def test_a_phrase_without_a_sound_is_a_failure():
     tts.silent = True
     with pytest.raises(ProviderError, match="came back without a sound"):
         await make_sounds(Agent(instructions="x"), tts)
+
+
+async def test_a_notice_is_said_before_the_greeting_as_a_part_of_it():
+    agent = Agent(instructions="x", greeting="Hello.")
+    phrases, _ = await make_sounds(agent, FakeTts(), "This call is recorded.")
+    assert phrases["greeting"].text == "This call is recorded. Hello."
+    assert phrases["greeting"].audio == voiced("This call is recorded. Hello.")

@@ -20,6 +20,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from fakes.faults import VoiceFault
+from fakes.moments import Moments
 
 Voice = Callable[[str, str, int], bytes]
 Refusal = Callable[[], tuple[int, str] | None]
@@ -195,6 +196,7 @@ class AuraConnection:
             self.service.violations.append(f"more than {MAX_CHARS} characters without a Flush")
             await self.socket.close(1009, "BIG-0000")
         else:
+            self.service.moments.note("speak", text)
             self._text += text
             if self.service.segments and (cut := self._text.rfind(". ") + 2) > 1:
                 self._jobs.append(self._text[:cut])
@@ -300,6 +302,7 @@ class AuraConnection:
             start += len(chunk)
             if chunk:
                 await self._suffer(len(chunk))
+                service.moments.note("audio", text)
                 await self.send(chunk)
             self.sent += chunk
             spoken.end = len(self.sent)
@@ -335,7 +338,8 @@ class FakeAura:
     of audio, code, reason); `stall_after` octets until `unstall()`; `max_flushes` before Warnings;
     `answers_clear`; `answers_flush_after_clear`; `late_octets` of audio between Clear and Cleared;
     `segments` for a service that speaks whole sentences without a Flush. `cuts` holds what befalls
-    each connection, in order; those after it are well.
+    each connection, in order; those after it are well. `moments`: when text came, and its audio
+    went.
     """
 
     path = "/v1/speak"
@@ -367,6 +371,7 @@ class FakeAura:
         self.violations: list[str] = []
         self.connections: list[AuraConnection] = []
         self.changed = asyncio.Condition()
+        self.moments = Moments()
 
     async def serve(self, socket: ServerConnection, query: dict[str, list[str]]) -> None:
         """Serve one accepted handshake."""

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from fakes.ear import Ear, typed_words
 from fakes.faults import WELL, Fault
+from fakes.moments import Moments
 from fakes.spoken import WordEar
 
 Transcripts = Sequence[str] | Callable[[int, bytes], str]
@@ -80,7 +81,7 @@ class FluxConnection:
         self.audio = bytearray() if service.keeps_audio else None
         self._n_sent = 0
         self._n_octets = 0
-        self.ear = (WordEar if service.hears_spoken else Ear)(
+        self.ear = service.ear(
             int(query["sample_rate"][0]),
             query["encoding"][0] == "mulaw",
             self._transcribe,
@@ -124,6 +125,15 @@ class FluxConnection:
         self._n_sent += 1
         await self.socket.send(message)
 
+    async def _tell(self, message: dict[str, Any]) -> None:
+        """Send what was heard, an end of turn after some thought."""
+        if message["event"] == "EndOfTurn":
+            if self.service.thinks_s:
+                await asyncio.sleep(self.service.thinks_s)
+            self.service.ends.append(message)
+            self.service.moments.note("end of turn", message["transcript"])
+        await self.send(message)
+
     async def say_start(self) -> None:
         """Begin a turn, whatever is heard."""
         await self.send(self.ear.start())
@@ -154,7 +164,7 @@ class FluxConnection:
                 if message["event"] == self.withheld:
                     continue
                 if not service.is_scripted or message["event"] == "Update":
-                    await self.send(message)
+                    await self._tell(message)
                     await self._suffer(message["event"])
                 if self.stalled:
                     break
@@ -244,7 +254,8 @@ class FakeFlux:
     each; `faults`, one for each handshake or connection to come; `close_after` (octets, code,
     reason); `stall_after` octets; `stalled` from the start; `says_connected`; `is_scripted` for a
     service that hears nothing by itself but sends its Updates; `keeps_audio`, of each connection
-    what it has listened to.
+    what it has listened to; `ear`, which listens; `thinks_s`, how long after the audio an end of
+    turn is told. `ends` are those that were, and `moments` when.
     """
 
     path = "/v2/listen"
@@ -259,7 +270,10 @@ class FakeFlux:
     ) -> None:
         self.transcripts = transcripts
         self.silence_ms = silence_ms
-        self.hears_spoken = hears_spoken
+        self.ear: type[Ear] = WordEar if hears_spoken else Ear
+        self.thinks_s = 0.0
+        self.ends: list[dict[str, Any]] = []
+        self.moments = Moments()
         self.refuse: tuple[int, str] | Refusal | None = None
         self.faults: deque[Fault] = deque()
         self.n_struck = 0

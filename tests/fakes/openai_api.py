@@ -20,6 +20,7 @@ from aiohttp import web
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fakes.moments import Moments
 from fakes.openai_checks import (
     EFFORTS,
     JSON,
@@ -137,6 +138,9 @@ class FakeOpenAI:
         abort_leaves: what is kept of a response whose stream the client has dropped.
         linger: how many requests still meet `conversation_locked` after such an abort.
         guards_reasoning: refuse to delete what a reasoning item that stays has led to.
+
+    `moments` tells when each answer was asked for, and when each of its texts, as far as it then
+    went, was sent.
     """
 
     def __init__(
@@ -159,6 +163,7 @@ class FakeOpenAI:
         self.linger = linger
         self.guards_reasoning = guards_reasoning
         self.requests: list[JSON] = []
+        self.usages: list[JSON] = []  # what was told of each response that came to its end
         self.operations: list[str] = []
         self.violations: list[str] = []
         self.conversations: dict[str, Conversation] = {}
@@ -166,6 +171,7 @@ class FakeOpenAI:
         self.n_aborted = 0
         self.n_under_way = 0
         self.n_struck = 0  # requests that were told to fail
+        self.moments = Moments()
         self._failures: deque[Failure] = deque()
         self._answer: Callable[[list[JSON]], Answer] = (
             answers if callable(answers) else self._next_answer
@@ -378,6 +384,8 @@ class FakeOpenAI:
         asked = [self._numbered(item) for item in asked]
         context = [*kept.items, *asked]
         check_context(context)
+        if context:
+            self.moments.note("asked", short(context[-1]))
         output = self._output(body["model"], self._answer(context))
         if not body.get("stream"):
             kept.items += [*asked, *output]
@@ -396,9 +404,13 @@ class FakeOpenAI:
         await stream.prepare(request)
         finished: list[JSON] = []
         kept.busy = True
-        ending = "aborted"
+        ending, text = "aborted", ""
         try:
             async for event in self._events(body, output, finished):
+                if event["type"] == "response.output_text.delta":
+                    text += event["delta"]
+                    self.moments.note("wrote", text)
+                    self.moments.note("began", short(asked[-1]) if asked else "")
                 await stream.write(sse(event))
                 ending = event["type"]
             return stream
@@ -439,6 +451,8 @@ class FakeOpenAI:
     ) -> AsyncIterator[JSON]:
         numbers = count()
         async for event in self._bare_events(body, output, finished):
+            if used := event.get("response", {}).get("usage"):
+                self.usages.append(used)
             yield {**event, "sequence_number": next(numbers)}
 
     async def _bare_events(

@@ -25,6 +25,7 @@ CREATE = {"To", "From", "Url", "Method", "Twiml", "Timeout", "TimeLimit"} | {
     "AsyncAmdStatusCallbackMethod",
 }
 UPDATE = {"Status", "Url", "Method", "Twiml"}
+UPDATE_NUMBER = {"VoiceUrl", "VoiceMethod", "VoiceApplicationSid"}
 
 
 class Refusal(Exception):
@@ -44,6 +45,32 @@ class Call:
     twiml: str = ""
 
 
+@dataclass
+class Number:
+    """One of the account's numbers; an application stands above the URL."""
+
+    number: str
+    voice_url: str | None = "https://old.example.com/voice"
+    voice_method: str = "GET"
+    voice_application_sid: str | None = ""
+    trunk_sid: str | None = None
+    sid: str = field(default_factory=lambda: "PN" + uuid4().hex)
+
+    @property
+    def webhook(self) -> tuple[str, str, str]:
+        return self.voice_url or "", self.voice_method, self.voice_application_sid or ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "sid": self.sid,
+            "phone_number": self.number,
+            "voice_url": self.voice_url,
+            "voice_method": self.voice_method,
+            "voice_application_sid": self.voice_application_sid,
+            "trunk_sid": self.trunk_sid,
+        }
+
+
 class FakeTwilioRest:
     """`async with FakeTwilioRest() as fake`, then `fake.url`.
 
@@ -55,6 +82,7 @@ class FakeTwilioRest:
 
     def __init__(self, on_update: Callable[[Call], Any] | None = None) -> None:
         self.calls: dict[str, Call] = {}
+        self.numbers: dict[str, Number] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.failures: deque[tuple[int, int, str] | bytes] = deque()
         self.on_update = on_update
@@ -62,6 +90,11 @@ class FakeTwilioRest:
         self.url = ""
         self._free = asyncio.Event()
         self._free.set()
+
+    def owns(self, number: str, **fields: Any) -> Number:
+        """Give the account a number."""
+        self.numbers[number] = Number(number, **fields)
+        return self.numbers[number]
 
     def rings(self, sid: str) -> Call:
         self.calls[sid] = Call(sid)
@@ -77,6 +110,9 @@ class FakeTwilioRest:
         base = "/2010-04-01/Accounts/{account}/Calls"
         app.router.add_post(base + ".json", self._answering(self._create))
         app.router.add_post(base + "/{sid}.json", self._answering(self._update))
+        numbers = "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers"
+        app.router.add_get(numbers + ".json", self._answering(self._list_numbers))
+        app.router.add_post(numbers + "/{sid}.json", self._answering(self._update_number))
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -116,6 +152,8 @@ class FakeTwilioRest:
             raise Refusal(401, 20003, "Authenticate")
         if request.match_info["account"] != ACCOUNT_SID:
             raise Refusal(404, 20404, f"The requested resource {request.path} was not found")
+        if request.method == "GET":
+            return dict(request.query)
         if request.content_type != "application/x-www-form-urlencoded":
             raise Refusal(400, 20001, f"Not a form: {request.content_type}")
         form = await request.post()
@@ -154,6 +192,30 @@ class FakeTwilioRest:
         if self.on_update:
             self.on_update(call)
         return web.json_response({"sid": call.sid, "status": call.status})
+
+    def _list_numbers(self, request: web.Request, fields: dict[str, str]) -> web.Response:
+        """Find by a part of the number, as the service does."""
+        _known(fields, {"PhoneNumber"})
+        wanted = fields.get("PhoneNumber", "")
+        if not re.fullmatch(r"[+\d*]*", wanted):
+            raise Refusal(400, 21450, f"Phone number pattern not valid: {wanted}")
+        found = [one.as_json() for one in self.numbers.values() if wanted in one.number]
+        return web.json_response({"incoming_phone_numbers": found})
+
+    def _update_number(self, request: web.Request, fields: dict[str, str]) -> web.Response:
+        _known(fields, UPDATE_NUMBER)
+        by_sid = {one.sid: one for one in self.numbers.values()}
+        number = by_sid.get(request.match_info["sid"])
+        if number is None:
+            raise Refusal(404, 20404, f"The requested resource {request.path} was not found")
+        if fields.get("VoiceMethod", "POST") not in ("GET", "POST"):
+            raise Refusal(400, 21403, "VoiceMethod is not valid")
+        number.voice_url = fields.get("VoiceUrl", number.voice_url)
+        number.voice_method = fields.get("VoiceMethod", number.voice_method)
+        number.voice_application_sid = fields.get(
+            "VoiceApplicationSid", number.voice_application_sid
+        )
+        return web.json_response(number.as_json())
 
 
 def _known(fields: dict[str, str], known: set[str]) -> None:

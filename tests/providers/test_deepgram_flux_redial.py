@@ -193,6 +193,17 @@ def test_a_stream_that_says_other_things_is_as_dead() -> None:
     assert made.n_dialled == 2 and late_s(made) < 2.2
 
 
+@pytest.mark.parametrize("still_ms", [(2000, 3200), (2000, 4000), (5600, 8000)])
+def test_that_we_stood_still_ourselves_is_no_silence_of_the_service(
+    still_ms: tuple[int, int],
+) -> None:
+    """What came meanwhile is sent on before what the service told meanwhile can be read."""
+    made = call(audio=AUDIO + bytes(2000 * MS), still_ms=still_ms)
+    assert made.n_dialled == 1 and made.reports == []
+    assert made.said == [" ".join(SAID)]
+    check_ledger(made)
+
+
 def test_silence_before_two_seconds_of_audio_is_nothing() -> None:
     made = call([Fault()], bytes(1920 * MS))
     assert made.n_dialled == 1 and made.failure is None

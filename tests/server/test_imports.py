@@ -19,7 +19,7 @@ from voice_ai.server.app import App
 from voice_ai.server.settings import load_settings
 
 async def main():
-    settings = load_settings(None)
+    settings = load_settings(None, keep_calls=False)
     app = App(settings, load_agent(settings.agent))
     async with AsyncExitStack() as stack, app.listen():
         await app.load(stack)
@@ -32,7 +32,7 @@ REMOTE = {"deepgram", "openai", "httpx2", "voice_ai.providers.deepgram.flux"}
 LOCAL = {"ctranslate2", "faster_whisper", "hibari", "onnxruntime", "silero_vad"}
 ACCOUNT = {"voice_ai.server.carrier", "voice_ai.server.twilio_rest"}
 # Twilio's own client of its REST interface, which is some 4,000 modules.
-NEVER = {"twilio.rest", "numpy.testing", "scipy", "torch", "voice_ai.phone"}
+NEVER = {"twilio.rest", "numpy.testing", "scipy", "torch", "voice_ai.phone", "opentelemetry.sdk"}
 
 
 async def loaded(**settings: str) -> tuple[int, set[str]]:

@@ -47,6 +47,7 @@ OPTIONS = {
     "tts_chunk_ms": 20,
     "llm_ms": 0.0,
     "barge_in": False,
+    "watch": False,
     "workers": 1,
     "pin": True,
     "sweep": "",

@@ -51,7 +51,7 @@ async def asked(
 async def test_it_is_off_unless_asked_for() -> None:
     async with served(outbound=False) as (world, rest):
         answer = await asked(world)
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD")
         assert rest.requests == []
 
 

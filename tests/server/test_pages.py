@@ -1,5 +1,8 @@
 """Who may see the console, and what the probes say."""
 
+from importlib.metadata import version
+
+import orjson
 import pytest
 
 from voice_ai.call.record import CallRecord, TurnRecord
@@ -72,7 +75,7 @@ def test_this_machine(host: str, peer: str) -> None:
 
 async def test_what_callers_said_is_for_this_machine_only() -> None:
     made = pages()
-    for page in (made.calls, made.front_page):
+    for page in (made.calls, made.about):
         assert (await page(request(peer="192.0.2.1"))).status == 403
         assert (await page(request())).status == 200
 
@@ -89,7 +92,8 @@ async def test_a_server_that_is_not_ready_says_what_it_waits_for() -> None:
     assert (answer.status, answer.body) == (503, b"loading <models>\n")
     assert (await made.livez(request())).status == 200
     assert b'"ready":false' in (await made.health(request())).body
-    assert b"&lt;models&gt;" in (await made.front_page(request())).body
+    about = orjson.loads((await made.about(request())).body)
+    assert (about["ready"], about["waiting_for"]) == (False, "loading <models>")
 
 
 async def test_a_server_that_is_ready() -> None:
@@ -97,3 +101,35 @@ async def test_a_server_that_is_ready() -> None:
     assert (await made.readyz(request())).status == 200
     assert b'"calls_now":1' in (await made.health(request())).body
     assert b"voice_ai_calls" in (await made.metrics(request())).body
+
+
+async def test_what_the_page_is_told_of_the_server() -> None:
+    about = orjson.loads((await pages().about(request())).body)
+    assert about == {
+        "version": version("voice_ai"),
+        "ready": True,
+        "waiting_for": "",
+        "providers": "hearing: local Whisper",
+        "webhook": "http://127.0.0.1:8000/incoming-call",
+        "agent": "",
+        "recording": False,
+        "keeps_calls": False,
+        "retention_s": 0.0,
+    }
+
+
+async def test_a_list_has_no_words_of_a_call_and_its_page_has() -> None:
+    (shown,) = orjson.loads((await pages().calls(request())).body)
+    assert (shown["caller"], shown["n_turns"], shown["worst_ms"]) == ("+15550100001", 1, None)
+    assert "turns" not in shown
+    (turn,) = orjson.loads((await pages().calls(request(query="call_sid=CA1"))).body)["turns"]
+    assert turn["caller"] == "<b>Hello?</b>"
+
+
+async def test_a_list_that_cannot_be_had() -> None:
+    answer = await pages().calls(request(query="limit=1000"))
+    assert (answer.status, answer.body) == (
+        400,
+        b"limit is '1000'; needed a whole number from 1 to 200\n",
+    )
+    assert (await pages().calls(request(query="before=0"))).body == b"[]"

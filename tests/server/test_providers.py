@@ -12,8 +12,9 @@ from fakes.openai_api import FakeOpenAI
 from fakes.openai_call import INSTRUCTIONS, Talk, a_call
 from voice_ai.agent import Agent
 from voice_ai.errors import ProviderError
+from voice_ai.server.adapters import make_language_model
 from voice_ai.server.metrics import Metrics
-from voice_ai.server.providers import _language_model, _reporting, _rules
+from voice_ai.server.providers import _reporting, _rules
 from voice_ai.server.settings import load_settings
 
 AGENT = Agent(instructions=INSTRUCTIONS)
@@ -25,7 +26,9 @@ async def talking(first: FakeOpenAI, metrics: Metrics, **given: Any) -> AsyncIte
         None, openai_api_key="sk-test", openai_base_url=first.base_url, **given
     )
     async with AsyncExitStack() as stack:
-        llm = await _language_model(settings, AGENT, stack, _reporting(metrics))
+        llm = await make_language_model(
+            settings, AGENT, stack, _reporting((metrics.provider_fault,))
+        )
         dialogue = await stack.enter_async_context(llm.open(a_call(), INSTRUCTIONS, []))
         yield Talk(dialogue)
 

@@ -322,3 +322,16 @@ def test_a_file_that_is_no_text_is_named(load):
 def test_settings_cannot_be_changed(load):
     with pytest.raises(ValueError, match="frozen"):
         load().port = 1
+
+
+def test_calls_are_kept_unless_told_otherwise(load, problems):
+    settings = load()
+    assert (settings.keep_calls, str(settings.data_dir)) == (True, "data")
+    assert (settings.calls_retention_days, settings.calls_max_mb) == (30, 256)
+    settings = load(KEEP_CALLS="0", DATA_DIR="/srv/calls", CALLS_RETENTION_DAYS="0.5")
+    assert (settings.keep_calls, str(settings.data_dir)) == (False, "/srv/calls")
+    assert len(problems(KEEP_CALLS="x", CALLS_RETENTION_DAYS="0", CALLS_MAX_MB="0")) == 3
+
+
+def test_a_blank_folder_is_the_default_one(load):
+    assert str(load(DATA_DIR=" ").data_dir) == "data"

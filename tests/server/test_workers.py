@@ -87,6 +87,8 @@ async def test_a_call_is_one_whichever_workers_it_meets(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group:
             calls = [group.create_task(call(server)) for _ in range(8)]
             await until_live(server, 8)
+            for _ in range(3):  # whichever worker is asked
+                assert "voice_ai_places_taken 8.0" in (await get(server, "/metrics")).text
         results: list[CallResult] = [task.result() for task in calls]
         # The record is asked for by HTTP: a worker that has it not asks the others.
         assert [r.transcript["turns"][0]["caller"] for r in results if r.transcript] == [
@@ -98,6 +100,10 @@ async def test_a_call_is_one_whichever_workers_it_meets(tmp_path: Path) -> None:
             metrics = (await get(server, "/metrics")).text
             assert "voice_ai_calls_started_total 8.0" in metrics
             assert "voice_ai_calls 0.0" in metrics
+            assert "voice_ai_places_taken 0.0" in metrics
+            assert "voice_ai_places_limit 40.0" in metrics
+            assert 'voice_ai_turn_latency_seconds_count{stage="first_heard"} 8.0' in metrics
+            assert "voice_ai_voice_to_voice_seconds_count 8.0" in metrics
             assert (await get(server, "/api/calls?call_sid=CA1")).status_code == 404
         assert server.said.count("Listening on") == server.said.count("Ready.") == 1
 

@@ -147,6 +147,7 @@ def _settings(behind: Behind) -> Settings:
         port=0,
         max_calls=1000,
         max_cpu_percent=100,
+        keep_calls=False,
     )
 
 

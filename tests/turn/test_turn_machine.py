@@ -51,6 +51,7 @@ from voice_ai.turn.commands import (
 )
 from voice_ai.turn.events import (
     CallerGone,
+    CallerTyped,
     CallerUnheard,
     CallStarted,
     DigitPressed,
@@ -197,6 +198,8 @@ WAYS = [
 EVENTS: dict[str, Callable[[int], Event]] = {
     "CallStarted": lambda n: CallStarted(),
     "DigitPressed": lambda n: DigitPressed("5"),
+    "CallerTyped": lambda n: CallerTyped("And on Sunday?"),
+    "CallerTyped wordless": lambda n: CallerTyped(" ?! "),
     "CallerGone": lambda n: CallerGone("hung up"),
     "MachineAnswered": lambda n: MachineAnswered(),
     "StartOfTurn": lambda n: StartOfTurn(9),
@@ -239,6 +242,8 @@ EVENTS: dict[str, Callable[[int], Event]] = {
 TURNLESS = {
     "CallStarted",
     "DigitPressed",
+    "CallerTyped",
+    "CallerTyped wordless",
     "MachineAnswered",
     "GoodbyeAsked",
     "CallerGone",
@@ -295,6 +300,8 @@ class Cell:
     def words(self) -> str:
         """What the caller will have said."""
         event = EVENTS[self.name](0)
+        if isinstance(event, CallerTyped):
+            return self.typed(event.text)
         words = event.transcript if isinstance(event, EndOfTurn | EagerEndOfTurn) else ""
         if "waiting" in self.way.words:
             return "Hello?"
@@ -307,6 +314,12 @@ class Cell:
         if self.way.phase is not Phase.CALLER_SPEAKING:
             self.caller = self.new_turn()
         return KeepCaller(self.caller, self.words())
+
+    def typed(self, text: str) -> str:
+        """What was said and pressed before, and what was typed then."""
+        before = "And on Sunday?" if "draft" in self.way.words else "Well"
+        text = f"{before} {text}" if "words" in self.way.words else text
+        return f"{text} (pressed 1)" if "keys" in self.way.words else text
 
     def start(self, timer: Timer, turn: int) -> list[Command]:
         again: list[Command] = [CancelTimer(turn, timer)] if self.timers.get(timer) == turn else []
@@ -321,6 +334,8 @@ class Cell:
         match letter:
             case "G" | "A" | "B" | "P" | "M" | "N":
                 return [SayPhrase(self.new_turn(), PHRASES[letter])]
+            case "w" if self.name == "CallerTyped":
+                return [KeepCaller(self.new_turn(), "Hello?")]
             case "w":
                 return [self.kept()]
             case "R" | "r":

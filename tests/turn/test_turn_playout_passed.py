@@ -80,3 +80,15 @@ def test_the_turn_before_is_asked_no_more(playout: Playout, way: Way) -> None:
     way.passed = Passed([(2000.0, 200.0)])
     assert playout.remaining_ms(4, 2000.0) == 0.0
     assert way.n_asked == 0
+
+
+def test_where_a_mark_is_can_be_asked_before_it_is_taken(playout: Playout, way: Way) -> None:
+    playout.sent(3, 100.0, 1000.0)
+    assert playout.mark_ms("3:400") is None
+    way.passed = Passed([(1050.0, 400.0)], [("3:400", 400.0)])
+    assert [playout.mark_ms("3:400") for _ in range(2)] == [400.0, 400.0]
+    playout.echoed("3:400")
+    assert playout.mark_ms("3:400") is None
+    playout.finish(3)
+    playout.clear(3, 1100.0)
+    assert playout.mark_ms("3:end") is None

@@ -26,6 +26,7 @@ class Browser:
         self.socket = socket
         self.heard = 0
         self.n_clears = 0
+        self.told: list[dict[str, Any]] = []
         self.played_until = 0.0
         self.words: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -56,6 +57,8 @@ class Browser:
             elif event["event"] == "clear":
                 self.n_clears += 1
                 self.played_until = loop.time()
+            else:
+                self.told.append(event)
 
     async def send_marks(self) -> None:
         while True:
@@ -107,7 +110,10 @@ async def test_a_browser_of_somebody_else_is_refused(headers: dict[str, str]) ->
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [("{", 1007), ("[]", 1002), ('{"event":"mark"}', 1002), (b"", 1002), (b"odd", 1002)],
+    [
+        *[("{", 1007), ("[]", 1002), ('{"event":"mark"}', 1002), (b"", 1002), (b"odd", 1002)],
+        *[('{"event":"text"}', 1002), (json.dumps({"event": "text", "text": "a" * 2001}), 1002)],
+    ],
 )
 async def test_a_bad_message_ends_the_call(message: str | bytes, code: int) -> None:
     async with serving() as world, connect(url(world), compression=None) as socket:
@@ -155,3 +161,49 @@ async def test_a_browser_talks_interrupts_and_hangs_up() -> None:
         assert closed.value.rcvd.code == 1000
         assert world.app._calls.find(start["call_sid"]) is not None
         assert world.violations == []
+
+
+async def test_a_page_is_told_of_its_call_and_may_type() -> None:
+    async with serving() as world, connect(url(world), compression=None) as socket:
+        sid = json.loads(await socket.recv())["call_sid"]
+        async with Browser(socket) as browser:
+            await socket.send(json.dumps({"event": "text", "text": "What time is it?"}))
+            heard = await turn(world, 1)
+            await asyncio.sleep(0.2)
+            turns = [one["turn"] for one in browser.told if one["event"] == "turn"]
+            assert turns[-1] == heard and heard["complete"]
+            assert list(heard["moments_ms"])[-1] == "first_heard"
+            assert "typed" in [one["note"]["kind"] for one in browser.told if "note" in one]
+            calls = [one["call"] for one in browser.told if one["event"] == "call"]
+            assert {one["call_sid"] for one in calls} == {sid}
+            await socket.send('{"event":"stop"}')
+            with pytest.raises(ConnectionClosed):
+                async with asyncio.timeout(5):
+                    await socket.wait_closed()
+                    await socket.send("")
+        last = [one["call"] for one in browser.told if one["event"] == "call"][-1]
+        assert last["ended"] and last["reason"] == "the caller hung up"
+        assert world.violations == []
+
+
+async def test_calls_that_are_over_are_forgotten_each_in_its_time() -> None:
+    async with serving(transcript_retention_s=1.0) as world:
+        calls, sids = world.app._calls, []
+        async with connect(url(world), compression=None) as going_on:
+            staying = json.loads(await going_on.recv())["call_sid"]
+            for _ in range(2):
+                async with connect(url(world), compression=None) as socket:
+                    sids.append(json.loads(await socket.recv())["call_sid"])
+                    await socket.send('{"event":"stop"}')
+                    async for _ in socket:
+                        pass
+                await asyncio.sleep(0.4)
+            first, second = (calls.find(sid) for sid in sids)
+            assert first and second and first.ended and first.tell is None
+            async with asyncio.timeout(5):
+                while calls.find(sids[0]):
+                    await asyncio.sleep(0.01)
+                assert calls.find(sids[1]), "its time is not over"
+                while calls.find(sids[1]):
+                    await asyncio.sleep(0.01)
+            assert [record.call.call_sid for record in calls.records()] == [staying]

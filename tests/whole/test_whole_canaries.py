@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 from processes import Server, started
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
@@ -162,10 +163,19 @@ async def knocks(server: Server) -> list[str]:
     return came
 
 
-async def test_nothing_private_is_in_logs_metrics_or_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_nothing_private_is_in_logs_metrics_or_answers(
+    log_format: str, tmp_path: Path
+) -> None:
     assert len(CANARIES) == len(set(CANARIES)) == 50
     (tmp_path / "shop.py").write_text(SHOP)
-    about = {"AGENT": "shop:agent", "DEBUG": "1", "PUBLIC_URL": PUBLIC_URL, "OUTBOUND": "1"}
+    about = {
+        "LOG_FORMAT": log_format,
+        "AGENT": "shop:agent",
+        "DEBUG": "1",
+        "PUBLIC_URL": PUBLIC_URL,
+        "OUTBOUND": "1",
+    }
     about |= SECRETS | {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_NUMBER": CALLED}
     about |= {"TWILIO_API_URL": "http://127.0.0.1:9"}  # where nobody listens
     deepgram, openai = FakeDeepgram(key=None), FakeOpenAI(ANSWERS, api_key=None)
@@ -192,5 +202,10 @@ async def test_nothing_private_is_in_logs_metrics_or_answers(tmp_path: Path) -> 
             assert word in server.said, word
     own_words = [canary for canary in CANARIES if canary in server.said]
     assert own_words == [], server.said
+    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
+    assert bool(lines) == (log_format == "json")
+    # What a parser makes of a line is no dirtier than the line.
+    parsed = [text for line in lines for text in line.values()]
+    assert [canary for canary in CANARIES for text in parsed if canary in text] == []
     assert [canary for canary in CANARIES for answer in came if canary in answer] == []
     assert "DEBUG" in server.said or "asyncio" in server.said

@@ -18,6 +18,7 @@ from voice_ai.wire.responses import (
     OutputItemDone,
     OutputTextDelta,
     RefusalDelta,
+    Usage,
     parse_event,
     parse_id,
     parse_items,
@@ -247,3 +248,24 @@ def test_any_bytes_are_split_or_skipped(stream):
 def test_arguments_are_not_read_before_they_are_whole():
     delta = event("response.function_call_arguments.delta", delta=None)
     assert parse_event(delta) == ArgumentsDelta()
+
+
+USED = {"input_tokens": 30, "input_tokens_details": {"cached_tokens": 12}, "output_tokens": 7}
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (None, Usage()),
+        ([], Usage()),
+        ({}, Usage()),
+        ({"input_tokens": "30", "input_tokens_details": None, "output_tokens": -1}, Usage()),
+        ({"input_tokens": 30, "input_tokens_details": []}, Usage(30)),
+        (USED, Usage(30, 12, 7)),
+    ],
+)
+def test_what_a_response_used_is_read_as_far_as_it_is_there(usage: object, read: Usage) -> None:
+    response = {"usage": usage, "incomplete_details": {"reason": "max_output_tokens"}}
+    assert parse_event(event("response.completed", response=response)) == Completed(read)
+    incomplete = parse_event(event("response.incomplete", response=response))
+    assert incomplete == Incomplete("max_output_tokens", read)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from voice_ai.call.arrivals import Arrivals
+from voice_ai.call.clock import LineClock
 from voice_ai.call.line import AudioIn, CallerAudio
 from voice_ai.codec.formats import AudioFormat
 from voice_ai.codec.transcode import Transcoder
@@ -85,6 +87,8 @@ class Backlog:
         self._send: Callable[[bytes], bool] | None = None
         self._unheard: Callable[[], None] = _nobody
         self.audio = tap(self._size, self._arrived)
+        self.arrivals = Arrivals(self.audio)
+        self.clock = LineClock(self.audio)
 
     def put(self, frame: AudioIn) -> None:
         """Append a frame that came as a message. Never waits.
@@ -111,7 +115,10 @@ class Backlog:
             self._send = None
 
     def _arrived(self) -> None:
-        elapsed_ms = (self._now_s() - self._began_s) * 1000
+        now_s = self._now_s()
+        self.clock.came(now_s)
+        elapsed_ms = (now_s - self._began_s) * 1000
+        self.arrivals.came(elapsed_ms)
         if self._flooded is not None and self.audio.received_ms - elapsed_ms > LEAD_MS:
             self._is_over = True
             flooded, self._flooded = self._flooded, None

@@ -30,7 +30,14 @@ class DigitIn:
     digit: str
 
 
-LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn
+@dataclass(frozen=True, slots=True)
+class TextIn:
+    """The caller has written what they would have said."""
+
+    text: str
+
+
+LineEvent: TypeAlias = AudioIn | MarkIn | DigitIn | TextIn
 
 
 class CallerAudio(Protocol):

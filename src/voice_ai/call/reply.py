@@ -36,8 +36,9 @@ class Reply:
     """One answer of ours to the caller's turn, or to what it will be (`unsaid`), if it is a draft.
 
     A draft's speaker is held, and tools wait as long as it is. `wishes` are what the model asks of
-    the call, by its `built_in` tools. `first_text` and `first_audio` are when the first sentence
-    went to the voice and its first audio came, by the loop's clock.
+    the call, by its `built_in` tools. `first_token`, `first_text` and `first_audio` are when the
+    model's text began, the first sentence went to the voice and its first audio came, by the loop's
+    clock; `written` is when the text was whole.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Reply:
         self.turn = turn
         self.text = ""
         self.wishes = Wishes()
+        self.first_token: float | None = None
         self.first_text: float | None = None
+        self.written: float | None = None
         self.first_audio: float | None = None
         self.unsaid = tuple(unsaid)
         self._speaker = speaker
@@ -91,6 +94,8 @@ class Reply:
         try:
             async with aclosing(answer) as deltas:
                 async for delta in deltas:
+                    if delta and self.first_token is None:
+                        self.first_token = asyncio.get_running_loop().time()
                     self.text += " " if delta is None else delta
                     pieces = sentences.feed(delta) if delta else sentences.pause()
                     await self._send(utterance, pieces)
@@ -105,6 +110,7 @@ class Reply:
             self._failure = failure
         else:
             await self._send(utterance, sentences.finish())
+        self.written = asyncio.get_running_loop().time()
         await utterance.finish()
 
     async def _send(self, utterance: Utterance, pieces: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from voice_ai.call.built_in import Transfer
 from voice_ai.call.clock import LineClock
 from voice_ai.call.dtmf import tones
+from voice_ai.call.first_sound import FirstSounds
 from voice_ai.call.line import Line
 from voice_ai.call.quota import Uses
 from voice_ai.call.record import CallRecord, TurnRecord
@@ -72,7 +73,7 @@ class Responder:
         self._clock = clock
         self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
+        self._firsts = FirstSounds(record, self.playout, self._loop.time())
         self._open: asyncio.Future[_Open] = self._loop.create_future()
         # A cancelled reply leaves its utterance before the next begins, which so hears none of it.
         self._uttering = asyncio.Lock()
@@ -151,9 +152,7 @@ class Responder:
                     sentences = SentenceStream(self._services.agent.language)
                     await reply.run(opened.dialogue, opened.voice, run_tools, sentences)
             finally:
-                record = self._record.turn(turn)
-                if record:
-                    record.reply = reply.text.strip()
+                self._firsts.wrote(reply, self._loop.time())
             if reply.wishes.digits:
                 await self._press(speaker, reply.wishes.digits)
             transfer = reply.wishes.transfer
@@ -174,6 +173,11 @@ class Responder:
             settling = (await asyncio.shield(self._open)).settling
             settling.create_task(self._switchboard.put_through(turn, transfer))
 
+    def audible(self, turn: int) -> bool:
+        """Whether any of this turn was sent, and may be heard."""
+        speaker = self._speaking
+        return speaker is not None and speaker.turn == turn and speaker.audible
+
     def shut(self) -> None:
         """Let nothing more through of a reply that is being cancelled."""
         if self._speaking:
@@ -181,8 +185,9 @@ class Responder:
 
     async def clear(self, turn: int) -> None:
         """Let no more of this turn be heard, if any of it was sent."""
+        self._firsts.stopped(turn, self._clock.timestamp_ms, self._loop.time())
         self.playout.clear(turn, self._clock.timestamp_ms)
-        if self._speaking and self._speaking.turn == turn and self._speaking.audible:
+        if self.audible(turn):
             await self._line.clear()
 
     async def hold(self, turn: int) -> float | None:
@@ -191,6 +196,7 @@ class Responder:
         if speaker is None or speaker.turn != turn:
             return None
         speaker.hold()
+        self._firsts.stopped(turn, self._clock.timestamp_ms, self._loop.time())
         remaining_ms = self.playout.hold(turn, self._clock.timestamp_ms)
         if speaker.audible:
             await self._line.clear()
@@ -218,6 +224,7 @@ class Responder:
             return
         self._n_filled += 1
         spoken = fillers[self._n_filled % len(fillers)]
+        self._record.note("filler", spoken.text)
         transcoder = self._services.transcoder(self._services.tts.output_format, self._line.format)
         audio = transcoder.convert(spoken.audio, last=True)
         if turn:
@@ -229,6 +236,7 @@ class Responder:
 
     def echoed(self, name: str) -> int | None:
         """Take a mark that came back; returns its turn if all of that has been heard."""
+        self._firsts.echoed(name, self._loop.time())
         turn = self.playout.echoed(name)
         if self._speaking:
             self._speaking.forget()
@@ -239,10 +247,14 @@ class Responder:
         heard = self.playout.heard(turn, self._clock.timestamp_ms)
         self.history.agent(turn, heard.text, complete)
         if self._speaking and self._speaking.turn == turn:
+            self._record.call.cost.voice_s += self._speaking.n_ms / 1000
             self._speaking.end()
         record = self._record.turn(turn)
+        self._firsts.over()
         if record:
             record.heard = heard.text.strip()
+            record.over, record.complete = True, complete
+            self._record.turn_changed(record)
         elif turn == self._voicemail:
             self._record.voicemail = heard.text.strip()
         elif not self._record.turns:
@@ -268,6 +280,7 @@ class Responder:
             sid = self._record.call.call_sid
             logger.warning("call %s: turn %d: %s failed: %s", sid, turn, failure.stage, failure)
             self._record.failures.append(failure.stage)
+            self._record.changed()
             self._tell(ProviderFailed(turn, failure.stage, str(failure), failure.kind))
         elif failure:
             self._tell(CallerGone(str(failure)))
@@ -293,14 +306,8 @@ class Responder:
         return self._speaking
 
     def _first_frame(self, turn: int) -> None:
-        now, record = self._loop.time(), self._record.turn(turn)
-        if self._record.greeting_ms is None and not self._record.turns:
-            self._record.greeting_ms = round((now - self._started) * 1000)
-        if record and record.latency:
-            record.latency.sent = now
-            if self._replying and self._replying.turn == turn:
-                record.latency.first_text = self._replying.first_text
-                record.latency.first_audio = self._replying.first_audio
+        n_ms = self._speaking.n_ms if self._speaking else 0.0
+        self._firsts.sent(turn, self._replying, n_ms, self._loop.time())
         self._tell(ReplyStarted(turn))
 
     def _run_tools(self, turn: int, group: asyncio.TaskGroup) -> RunTools:
@@ -323,8 +330,10 @@ class Responder:
         """A call and its answer enter the history together: neither stands alone."""
         if self._record.ended:
             self._record.late_tools.append({"tool": request.name, "output": output})
+            self._record.changed()
             logger.info("call %s: tool %s ended after it", self._record.call.call_sid, request.name)
             return
+        self._record.note("tool", request.name, f"{request.arguments} -> {output}")
         self.history.tool_called(turn, request.call_id, request.name, request.arguments)
         self.history.tool_answered(turn, request.call_id, output)
 

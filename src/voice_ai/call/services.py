@@ -1,10 +1,13 @@
 """What a call is given: its providers, its agent, and the phrases that were made before it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from voice_ai.agent import Agent
+from voice_ai.call.record import CallRecord
+from voice_ai.call.recorder import Recorder
 from voice_ai.call.tools import ToolBox
 from voice_ai.call.transfer import CallControl
 from voice_ai.codec.formats import AudioFormat
@@ -22,6 +25,9 @@ from voice_ai.providers.protocols import (
 from voice_ai.turn.commands import Filler, Phrase
 from voice_ai.turn.rules import Rules
 
+# Makes what records a call, given the formats of its line and of its recogniser.
+MakeRecorder: TypeAlias = Callable[[CallRecord, AudioFormat, AudioFormat], Recorder]
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -37,7 +43,8 @@ class Services:
 
     `rules` are the turn machine's; `resampler` is the codec's engine, where a provider's rate is
     not the line's; `control` is what puts callers through. In `late`, which
-    lasts longer than any call, tools finish; without it they end with their call.
+    lasts longer than any call, tools finish; without it they end with their call. Without a
+    `recorder` no call is recorded.
     """
 
     agent: Agent
@@ -51,6 +58,7 @@ class Services:
     resampler: Engine = "fir"
     control: CallControl | None = None
     late: asyncio.TaskGroup | None = None
+    recorder: MakeRecorder | None = None
 
     def transcoder(self, source: AudioFormat, target: AudioFormat) -> Transcoder:
         """Make the way of one stream of audio from a format into another."""
@@ -58,16 +66,18 @@ class Services:
 
 
 async def make_sounds(
-    agent: Agent, tts: TextToSpeech
+    agent: Agent, tts: TextToSpeech, notice: str = ""
 ) -> tuple[dict[Phrase, Spoken], dict[Filler, list[Spoken]]]:
     """Have the agent's phrases and fillers spoken, so that their sound waits for nobody in a call.
+
+    A `notice` is said before the greeting, as a part of it.
 
     Raises:
         ProviderError: the voice cannot be had.
     """
     async with tts.open(CallInfo(call_sid="")) as voice:
         phrases: dict[Phrase, Spoken] = {
-            "greeting": await _spoken(agent.greeting, voice),
+            "greeting": await _spoken(f"{notice} {agent.greeting}".lstrip(), voice),
             "apology": await _spoken(agent.apology, voice),
             "refusal": await _spoken(agent.refusal, voice),
             "goodbye": await _spoken(agent.goodbye, voice),

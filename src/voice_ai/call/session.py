@@ -10,14 +10,16 @@ The tasks of a call, all of one group:
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from voice_ai.call.backlog import LEAD_MS, Backlog, ConvertedAudio
-from voice_ai.call.clock import LineClock
 from voice_ai.call.latency import Latency
-from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, Line, MarkIn
-from voice_ai.call.record import CallRecord, TurnRecord
+from voice_ai.call.line import AudioIn, CallerAudio, DigitIn, Line, MarkIn, TextIn
+from voice_ai.call.record import CallRecord
+from voice_ai.call.recorded import RecordedLine
 from voice_ai.call.responder import Responder
 from voice_ai.call.services import Services
+from voice_ai.call.stops import Stops
 from voice_ai.errors import PeerError, ProtocolError, ProviderError
 from voice_ai.turn import commands as do
 from voice_ai.turn import events as on
@@ -38,20 +40,28 @@ class VoiceSession:
 
     def __init__(self, line: Line, services: Services, record: CallRecord) -> None:
         """Prepare; nothing is dialled before `run`."""
-        self._line = line
+        target = services.stt.input_format
+        self._recorded: RecordedLine | None = None
+        if services.recorder:
+            recorder = services.recorder(record, line.format, target)
+            self._recorded = RecordedLine(line, recorder)
+        self._line = line = self._recorded or line
         self._services = services
         self._record = record
         self._machine = TurnMachine(services.rules)
         self._loop = asyncio.get_running_loop()
-        target = services.stt.input_format
-        self._backlog = Backlog(self._tap, target, self._loop.time, self._flooded)
-        self._clock = LineClock(self._backlog.audio)
+        tap = self._recorded.tapping(self._tap, target) if self._recorded else self._tap
+        self._backlog = Backlog(tap, target, self._loop.time, self._flooded)
+        self._clock = self._backlog.clock
         self._events: asyncio.Queue[on.Event] = asyncio.Queue(EVENTS)
         self._responder = Responder(line, services, record, self._clock, self._events.put_nowait)
         self._timers: dict[tuple[int, on.Timer], asyncio.TimerHandle] = {}
         self._reply: asyncio.Task[None] | None = None
         self._latency: Latency | None = None
+        self._stops = Stops(record, self._responder.audible)
         self._fault: PeerError | None = None
+        record.begin(self._loop.time)
+        record.arrivals = self._backlog.arrivals
 
     async def run(self) -> None:
         """Hold the call until one side hangs up; everything that it opened is closed then.
@@ -60,7 +70,7 @@ class VoiceSession:
             PeerError: the line broke its protocol; the call is over all the same.
         """
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._recorded or nullcontext(), asyncio.TaskGroup() as group:
                 works = (self._receive, self._hear, self._responder.run)
                 tasks = [group.create_task(work()) for work in works]
                 await self._decide(group)
@@ -69,7 +79,7 @@ class VoiceSession:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            self._record.ended = True
+            self._record.end()
         if self._fault:
             raise self._fault
 
@@ -115,7 +125,13 @@ class VoiceSession:
                         if turn is not None:
                             await self._events.put(on.PlayoutFinished(turn))
                     case DigitIn(digit):
+                        self._stops.told()
+                        self._record.note("key", "a key was pressed")
                         await self._events.put(on.DigitPressed(digit))
+                    case TextIn(text):
+                        self._stops.told()
+                        self._record.note("typed", "typed")
+                        await self._events.put(on.CallerTyped(text))
         except PeerError as fault:
             self._fault = self._fault or fault
             reason = str(self._fault)
@@ -126,6 +142,7 @@ class VoiceSession:
             async with self._services.stt.open(self._record.call) as stream:
                 with self._backlog.poured_into(stream.send, self._unheard):
                     async for event in stream:
+                        self._stops.told()
                         await self._events.put(event)
             raise ProviderError("stt", "the recogniser ended its stream in the middle of the call")
         except ProviderError as failure:
@@ -153,8 +170,14 @@ class VoiceSession:
                 self._record.reason = event.reason
             elif isinstance(event, on.EndOfTurn):
                 self._latency = self._measure(event)
+            elif isinstance(event, on.StartOfTurn | on.DigitPressed | on.CallerTyped):
+                self._latency = None  # of a cough, or of words that keys have followed
+            elif isinstance(event, on.Update):
+                self._record.hears(event.transcript)
             for command in self._machine.handle(event):
                 await self._execute(command, group)
+                self._stops.done(event, command)
+            self._record.stands(self._machine.phase.value)
 
     async def _execute(self, command: do.Command, group: asyncio.TaskGroup) -> None:
         match command:
@@ -177,7 +200,9 @@ class VoiceSession:
                 await self._responder.clear(turn)
             case do.KeepCaller(turn, transcript):
                 self._responder.history.caller(turn, transcript)
-                self._record.turns.append(TurnRecord(transcript, self._latency))
+                now = self._loop.time()
+                self._record.add_turn(transcript, self._latency or Latency(now, now, now))
+                self._latency = None
             case do.KeepHeard(turn, complete):
                 self._responder.keep_heard(turn, complete)
             case do.StartTimer(turn, timer, after_ms):

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from voice_ai.codec.formats import AudioFormat
 from voice_ai.providers.breaker import Budget
+from voice_ai.providers.cost import Cost
 from voice_ai.turn.events import Said, SpeechEvent
 
 
@@ -18,7 +19,7 @@ from voice_ai.turn.events import Said, SpeechEvent
 class CallInfo:
     """Who is on the line. Ids and numbers as Twilio gives them; empty where it gives none.
 
-    From `budget` all of the call's providers take their retries.
+    From `budget` all of the call's providers take their retries, to `cost` they add what they use.
     """
 
     call_sid: str
@@ -27,6 +28,7 @@ class CallInfo:
     called: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget, compare=False, repr=False)
+    cost: Cost = field(default_factory=Cost, compare=False, repr=False)
 
 
 # Hearing.

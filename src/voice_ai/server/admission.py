@@ -41,6 +41,9 @@ class Places(Protocol):
 
     limit: int
 
+    def __len__(self) -> int:
+        """Places that are taken."""
+
     def admit(self, call_sid: str) -> bool:
         """Hold a place for a call; False if there is none."""
 

@@ -12,24 +12,31 @@ from voice_ai.agent import Agent
 from voice_ai.call.services import Services
 from voice_ai.errors import ProviderError
 from voice_ai.server.admission import Admission, Places, Tokens, TokenStore
+from voice_ai.server.archive import Archive, open_archive
+from voice_ai.server.assets import Assets, read_assets
 from voice_ai.server.calls import Calls, Privacy
 from voice_ai.server.console import Console, Keys
 from voice_ai.server.cpu import CpuMeter
+from voice_ai.server.forgetting import Forgetting
 from voice_ai.server.front import Front, Limits
 from voice_ai.server.front import serve as listen
 from voice_ai.server.http import Routes
+from voice_ai.server.kept import Wanted
 from voice_ai.server.lag import LagMeter
 from voice_ai.server.limits import Rate
 from voice_ai.server.logs import redaction
 from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.pages import Face, Pages
-from voice_ai.server.providers import capacity, describe, open_services
+from voice_ai.server.providers import capacity, describe, open_services, renew
 from voice_ai.server.readiness import Readiness
+from voice_ai.server.recording_page import RecordingPage
+from voice_ai.server.recordings import FOLDER
 from voice_ai.server.settings import Settings
 from voice_ai.server.shared import Shared, SharedAdmission, SharedTokens
 from voice_ai.server.siblings import Siblings
 from voice_ai.server.tls import open_tls
+from voice_ai.server.tracing import open_tracing
 from voice_ai.server.webhook import STREAM_PATH, WEBHOOK_PATH, Busy, Webhook, local_url
 
 if TYPE_CHECKING:
@@ -84,7 +91,10 @@ class App:
             busy=Busy(settings.busy_sentence, settings.busy_redirect_url),
         )
         privacy = Privacy(settings.transcript_retention_s, settings.log_transcripts)
+        self._archive: Archive | None = None
         self._calls = Calls(self._readiness, self._webhook, self._admission, self._metrics, privacy)
+        self._reports = (self._metrics.provider_fault, self._calls.fault)
+        self._metrics.watch_places(lambda: (self._admission.limit, len(self._admission)))
         self._clean = redaction(settings)
         self._console = Console(
             Keys(
@@ -97,6 +107,7 @@ class App:
         )
         self._carrier: Carrier | None = None
         self._listening = True
+        self._stack: AsyncExitStack | None = None  # what serves the calls is in it
         self._pages: Pages
         self._bound: listen
 
@@ -104,7 +115,14 @@ class App:
     def face(self) -> Face:
         """What the server tells of itself; known once it listens."""
         base = self._settings.public_url or self.url
-        return Face(f"{base}{WEBHOOK_PATH}", self._providers)
+        return Face(
+            f"{base}{WEBHOOK_PATH}",
+            self._providers,
+            agent=self._settings.agent or "",
+            recording=self._settings.record,
+            keeps_calls=self._settings.keep_calls,
+            retention_s=self._settings.transcript_retention_s,
+        )
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[None]:
@@ -117,6 +135,7 @@ class App:
         """
         routes = Routes()
         self._add_calls(routes)
+        Assets(await asyncio.to_thread(read_assets), self._console).add_to(routes)
         settings = self._settings
         front = Front(routes, limits(settings), settings.trusted_proxies)
         tls = open_tls(settings.tls_cert, settings.tls_key)
@@ -124,7 +143,13 @@ class App:
             front, settings.host, settings.port, reuse_port=settings.shares_port, tls=tls
         )
         with self._shared or nullcontext():
-            async with self._bound, self._open_carrier() as self._carrier:
+            async with (
+                open_archive(settings) as self._archive,
+                self._bound,
+                self._open_carrier() as self._carrier,
+            ):
+                if archive := self._archive:
+                    self._calls.watched_by.append(lambda _: archive)
                 host, port, is_secure = self._bound.host, self._bound.port, tls is not None
                 self.url = local_url(host, port, is_secure=is_secure)
                 self._webhook.bind(host, port, is_secure=is_secure)
@@ -163,9 +188,13 @@ class App:
             self._metrics,
             self._siblings,
             self._console,
+            self._archive,
         )
+        folder = self._settings.data_dir / FOLDER
         outbound = self._carrier.outbound if self._carrier else None
-        self._pages.add_to(routes, outbound.place if outbound else None)
+        forgetting = Forgetting(self._console, self._calls, self._siblings, self._archive, folder)
+        self._pages.add_to(routes, outbound.place if outbound else None, forgetting.forget)
+        RecordingPage(folder, self._console).add_to(routes)
         if self._carrier:
             self._carrier.add_to(routes)
 
@@ -194,7 +223,7 @@ class App:
         while True:
             try:
                 control = self._carrier.transfers if self._carrier else None
-                opening = open_services(self._settings, self._agent, control, self._metrics)
+                opening = open_services(self._settings, self._agent, control, self._reports)
                 services = await stack.enter_async_context(opening)
                 break
             except ProviderError as error:
@@ -205,6 +234,10 @@ class App:
                 logger.warning("%s; next try in %g s", self._readiness.waiting_for, wait_s)
             attempt += 1
             await asyncio.sleep(wait_s)
+        tracing = await stack.enter_async_context(open_tracing(self._settings, self._agent))
+        if tracing:
+            self._calls.watched_by.append(tracing)
+        self._stack = stack
         stack.enter_context(self._cpu)
         stack.enter_context(LagMeter(self._metrics.loop_lag))
         self._readiness.set(services)
@@ -212,6 +245,19 @@ class App:
         if self._shared:
             await self._bound.start()
             self._shared.take_calls(True)
+
+    async def renew(self, agent: Agent) -> None:
+        """Have another agent answer the calls to come; those under way keep theirs.
+
+        Raises:
+            UsageError, ProviderError: it cannot; the one before goes on.
+        """
+        services = await self._readiness.get(within_s=0.0)
+        if services is None or self._stack is None:
+            return
+        renewed = await renew(services, self._settings, agent, self._stack, self._reports)
+        if self._readiness.serving:
+            self._readiness.set(renewed)
 
     @property
     def ready(self) -> bool:
@@ -260,7 +306,11 @@ class App:
         """Answer another process of this port what only we know of our calls."""
         match question:
             case {"calls": str(call_sid)}:
-                return self._pages.kept(call_sid)
+                return self._pages.kept.find_here(call_sid)
+            case {"recent": [int(limit), before]}:
+                return self._pages.kept.recent_here(Wanted.sent(limit, before))
+            case {"forget": str(call_sid)}:
+                return self._calls.forget(call_sid)
             case {"n_live": True}:
                 return self._calls.n_live
             case {"briefing": str(call_sid)} if self._carrier:

@@ -4,13 +4,17 @@ Messages, once `start` has come from us:
 
     both ways   binary: PCM16, mono, 16 kHz, little-endian, whole samples
     to us       {"event":"mark","name":...}   all sound before our mark of this name was played
+                {"event":"text","text":...}   typed, instead of spoken: a whole turn
                 {"event":"stop"}              the caller hangs up; closing does as well
     from us     {"event":"start","call_sid":...,"rate_hz":16000}
                 {"event":"mark","name":...}   to be sent back when all sound before it was played
                 {"event":"clear"}             drop the sound that waits, send its marks back at once
+                {"event":"call","call":{}}    the call as `/api/calls` shows it, when it changes;
+                                              likewise `turn`, by its `n`, and each `note`
 """
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,16 +22,19 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
-from voice_ai.call.line import AudioIn, LineEvent, MarkIn
+from voice_ai.call.line import AudioIn, LineEvent, MarkIn, TextIn
 from voice_ai.codec.formats import PCM16_16K, AudioFormat
 from voice_ai.codec.transcode import Transcoder
 from voice_ai.errors import ProtocolError
+from voice_ai.server.feed import Feed
 from voice_ai.server.http import Request, Response, plain
 from voice_ai.server.loopback import from_this_machine
 from voice_ai.server.websocket import INVALID_DATA, close, is_free, send_binary, send_text, write
 
 # 20 ms, by which frames are counted.
 FRAME_OCTETS = 640
+# What a caller says in two minutes.
+MAX_TEXT_CHARS = 2000
 
 
 def check_browser(request: Request) -> Response | None:
@@ -49,6 +56,7 @@ class BrowserLine:
     def __init__(self, socket: ServerConnection) -> None:
         """Speak on this socket; `begin` comes first."""
         self._socket = socket
+        self.feed = Feed(partial(write, socket, Opcode.TEXT), lambda: self.is_free)
         self._n_octets = 0
         self.n_frames_in = 0
         self.n_frames_out = 0
@@ -127,13 +135,14 @@ class BrowserLine:
 
     async def hang_up(self) -> None:
         """Close the websocket."""
+        self.feed.close()
         await close(self._socket)
 
     async def _tell(self, message: dict[str, Any]) -> None:
         await send_text(self._socket, orjson.dumps(message))
 
 
-def _parse(text: str) -> MarkIn | None:
+def _parse(text: str) -> MarkIn | TextIn | None:
     """Read a message of the browser's; None when it hangs up."""
     try:
         message = orjson.loads(text)
@@ -143,6 +152,10 @@ def _parse(text: str) -> MarkIn | None:
     match message:
         case {"event": "mark", "name": str(name)}:
             return MarkIn(name)
+        case {"event": "text", "text": str(words)}:
+            if len(words) > MAX_TEXT_CHARS:
+                raise ProtocolError(f"{len(words)} characters of text; {MAX_TEXT_CHARS} may come")
+            return TextIn(words)
         case {"event": "stop"}:
             return None
-    raise ProtocolError("needed an event, mark with a name or stop")
+    raise ProtocolError("needed an event, mark with a name, text with a text, or stop")

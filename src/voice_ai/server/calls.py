@@ -10,16 +10,19 @@ from uuid import uuid4
 
 from websockets.asyncio.server import ServerConnection
 
-from voice_ai.call.record import CallRecord
+from voice_ai.call.record import CallRecord, Watcher
 from voice_ai.call.services import Services
 from voice_ai.call.session import VoiceSession
 from voice_ai.errors import PeerError, ProtocolError, leaves
+from voice_ai.providers.faults import MAX_WHAT_CHARS, Fault
 from voice_ai.providers.protocols import CallInfo
 from voice_ai.server.admission import Places
 from voice_ai.server.browser import BrowserLine
 from voice_ai.server.http import Request
+from voice_ai.server.logs import CALL
 from voice_ai.server.media import MediaConnection
 from voice_ai.server.metrics import Metrics
+from voice_ai.server.metrics_watch import MetricsWatch
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.redaction import unquoted
 from voice_ai.server.stream import TwilioLine, read_start
@@ -80,6 +83,7 @@ class Calls:
         """Take the media streams that the webhook has sent here, and browsers."""
         self.n_live = 0
         self.n_open = 0  # with those that have not been let in yet
+        self.watched_by: list[Callable[[CallRecord], Watcher]] = []  # asked for each call
         self._sessions: set[VoiceSession] = set()
         self._readiness = readiness
         self._webhook = webhook
@@ -87,6 +91,7 @@ class Calls:
         self._metrics = metrics
         self._privacy = privacy or Privacy()
         self._records: deque[CallRecord] = deque(maxlen=KEPT)
+        self._forgetting: asyncio.TimerHandle | None = None
 
     def records(self) -> list[CallRecord]:
         """Return the calls that are kept, newest first."""
@@ -95,6 +100,20 @@ class Calls:
     def find(self, call_sid: str) -> CallRecord | None:
         """Return the newest call of this id."""
         return next((record for record in self.records() if record.call.call_sid == call_sid), None)
+
+    def forget(self, call_sid: str) -> bool:
+        """Forget a call that is over; returns whether it was known."""
+        kept = [one for one in self._records if one.call.call_sid != call_sid or not one.ended]
+        is_known = len(kept) < len(self._records)
+        self._records = deque(kept, KEPT)
+        return is_known
+
+    def fault(self, fault: Fault) -> None:
+        """Note a provider's fault in the record of its call, while that is under way."""
+        record = self.find(fault.call_sid)
+        if record is not None and not record.ended:
+            text = f"{fault.stage}, {fault.provider}: {fault.action}"
+            record.note("fault", text, fault.what[:MAX_WHAT_CHARS])
 
     def answered_by(self, call_sid: str, who: str, speaks: bool) -> bool:
         """Keep which machine has answered, and have the voicemail left if the call `speaks`.
@@ -131,6 +150,7 @@ class Calls:
         try:
             arrived = await arrive(socket)
             call_sid = arrived.call.call_sid
+            CALL.set(call_sid)
             await self._hold(arrived)
         except* ProtocolError as faults:
             fault = leaves(faults)[0]
@@ -151,6 +171,7 @@ class Calls:
     async def _hold(self, arrived: Arrived) -> None:
         call = arrived.call
         if arrived.token is None and not self._admission.begin(call.call_sid):
+            self._metrics.call_refused("full")
             raise ProtocolError("all lines are busy", TRY_AGAIN_LATER)
         if arrived.token is not None and not self._webhook.redeem(arrived.token, call.call_sid):
             raise ProtocolError("the token is not ours, was used, or is too old", POLICY_VIOLATION)
@@ -168,7 +189,12 @@ class Calls:
     async def _run(
         self, line: TwilioLine | BrowserLine, services: Services, record: CallRecord
     ) -> None:
+        record.watchers.append(MetricsWatch(self._metrics, line))
+        record.watchers.extend(watch(record) for watch in self.watched_by)
+        if isinstance(line, BrowserLine):
+            record.watchers.append(line.feed)
         session = VoiceSession(line, services, record)
+        record.changed()
         call_sid = record.call.call_sid
         logger.info("call %s: begun", call_sid)
         self.n_live += 1
@@ -183,7 +209,11 @@ class Calls:
                 record.reason = "the server stopped"
             elif record.answered_by:
                 record.reason = "a machine answered"
-            self._count(record, line)
+            record.changed()
+            if isinstance(line, BrowserLine):
+                line.feed.close()
+                record.watchers.remove(line.feed)
+            self._metrics.call_ended(_known(record.reason))
             why = unquoted(record.reason)
             logger.info("call %s: over, %d turns: %s", call_sid, len(record.turns), why)
             self._let_go(record)
@@ -194,20 +224,21 @@ class Calls:
             for turn in record.turns:
                 told = record.call.call_sid, turn.caller, turn.heard
                 logger.info("call %s: caller: %r, agent: %r", *told)
-        later = asyncio.get_running_loop().call_later
-        later(self._privacy.retention_s, self._forget, record)
+        record.tell = None  # it holds on to the call
+        self._forget_old()
 
-    def _forget(self, record: CallRecord) -> None:
-        self._records = deque((kept for kept in self._records if kept is not record), KEPT)
-
-    def _count(self, record: CallRecord, line: TwilioLine | BrowserLine) -> None:
-        self._metrics.call_ended(_known(record.reason))
-        self._metrics.frames(line.n_frames_in, line.n_frames_out)
-        for stage in record.failures:
-            self._metrics.provider_failed(stage)
-        for turn in record.turns:
-            for name, ms in (turn.latency.stages_ms() if turn.latency else {}).items():
-                self._metrics.turn_latency(name, ms)
+    def _forget_old(self) -> None:
+        """Forget the calls whose time is over; one timer, for the next of them."""
+        loop, retention_s = asyncio.get_running_loop(), self._privacy.retention_s
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            self._forgetting = None
+        due_s = loop.time() - retention_s
+        kept = [one for one in self._records if not one.ended or one.ended_s > due_s]
+        self._records = deque(kept, KEPT)
+        ends_s = [one.ended_s for one in kept if one.ended]
+        if ends_s:
+            self._forgetting = loop.call_at(min(ends_s) + retention_s, self._forget_old)
 
 
 def _known(reason: str) -> str:

@@ -31,6 +31,9 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 MAKES_ROOM: Final = plain(503, "too many connections wait", Retry_After="1").encode(
     connection="close"
 )
+# A longer body is written behind its head and not joined to it: the copy of an hour's recording
+# stops the loop for 50 ms.
+LONG_OCTETS: Final = 1 << 20
 # Octets that wait while a request is being answered; above it the socket is not read. Pipelined
 # requests wait here unparsed, so that their number needs no bound. One read adds at most 256 KiB to
 # it.
@@ -238,8 +241,12 @@ class HTTPConnection(asyncio.Protocol):
         if not request.keep_alive or front.draining or front.leaving or after_handshake:
             self._last = True
         self._served = True
-        head_only = request.method == "HEAD"
+        head_only, body = request.method == "HEAD", response.body
+        is_long = len(body) > LONG_OCTETS and not head_only
+        head_only = head_only or is_long
         await self._send(response.encode(head_only=head_only, connection=self._fate(request)))
+        if is_long:
+            await self._send(body)
 
     def _fate(self, request: Request) -> str:
         """Return the `Connection` field of an answer (RFC 9112 section 9.3)."""

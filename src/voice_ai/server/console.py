@@ -24,15 +24,25 @@ PRIVATE: Final = {"Cache-Control": "no-store"}
 HTML_TYPE: Final = "text/html; charset=utf-8"
 
 LOGIN_PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>voice_ai</title>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Log in - voice_ai</title>
+<link rel="icon" href="/page/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/page/style.css">
+</head>
+<body>
+<main class="login">
 <h1>voice_ai</h1>
-<p>{told}</p>
+<p role="status">{told}</p>
 <form method="post" action="/login">
 <label>Password <input type="password" name="password" autocomplete="current-password" required
 autofocus></label>
-<button>Log in</button>
+<button class="main">Log in</button>
 </form>
+</main>
+</body>
 </html>
 """
 

@@ -7,12 +7,14 @@ import secrets
 import shlex
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import uvloop
 
@@ -31,6 +33,9 @@ from voice_ai.server.settings import Settings
 PUBLIC_URL = "https://load.example"
 # More calls than one process of callers and one of services can carry on a core.
 MAX_CALLS = 2000
+# How often the page of the calls asks for them, and how long it waits.
+WATCH_EVERY_S = 1.0
+WATCH_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class Options:
     tts_chunk_ms: int
     llm_ms: float
     barge_in: bool
+    watch: bool
     workers: int
     pin: bool
     sweep: str
@@ -152,7 +158,10 @@ async def _load(settings: Settings, options: Options, n_calls: int) -> dict[str,
     progress.tell("starting", 0, 1)
     try:
         with _pinned(options) as (cpus, rest):
-            async with _server(settings, options, n_calls, cpus) as (plan, behind):
+            async with (
+                _server(settings, options, n_calls, cpus) as (plan, behind),
+                _watching(plan.call.server_url) if options.watch else nullcontext(),
+            ):
                 measured: Measured = await run(plan, behind, progress.tell)
     finally:
         progress.done()
@@ -167,10 +176,32 @@ def _how(options: Options, cpus: set[int], rest: set[int]) -> dict[str, Any]:
         "tts_chunk_ms": options.tts_chunk_ms,
         "llm_ms": options.llm_ms,
         "barge_in": options.barge_in,
+        "watched": options.watch,
         "workers": options.workers,
         "warmup_s": options.warmup,
         "cpus": {"server": sorted(cpus), "rig": sorted(rest)} if cpus else None,
     }
+
+
+@asynccontextmanager
+async def _watching(url: str) -> AsyncIterator[None]:
+    """Have the console's list of calls looked at meanwhile, as its page does."""
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_watch(url))
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+
+async def _watch(url: str) -> None:
+    async with httpx.AsyncClient(timeout=WATCH_TIMEOUT_S) as http:
+        while True:
+            try:
+                (await http.get(f"{url}/api/calls", params={"limit": 50})).raise_for_status()
+            except httpx.HTTPError as error:
+                raise PeerError(f"{url}/api/calls cannot be looked at: {error!r}") from error
+            await asyncio.sleep(WATCH_EVERY_S)
 
 
 @asynccontextmanager
@@ -195,6 +226,8 @@ async def _server(
         environment = _environment(options, n_calls, behind) | {
             "PORT": str(port),
             "TWILIO_AUTH_TOKEN": token_hex,
+            # Its calls are nobody's: they go with it.
+            "DATA_DIR": stack.enter_context(tempfile.TemporaryDirectory(prefix="voice_ai-load-")),
         }
         url = f"http://127.0.0.1:{port}"
         server = await stack.enter_async_context(

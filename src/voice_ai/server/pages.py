@@ -1,7 +1,7 @@
 """What people and probes ask the server: is it alive, does it take calls, what was said."""
 
-from dataclasses import dataclass
-from html import escape
+import importlib.metadata
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -9,31 +9,28 @@ import orjson
 
 from voice_ai.call.services import Services
 from voice_ai.server.calls import Calls
-from voice_ai.server.console import HTML_TYPE, PRIVATE, Console
+from voice_ai.server.console import PRIVATE, Console
 from voice_ai.server.http import HTTPEndpoint, Request, Response, Routes, plain
+from voice_ai.server.kept import Archive, Kept, Wanted
 from voice_ai.server.metrics import Metrics
 from voice_ai.server.readiness import Readiness
 from voice_ai.server.siblings import Siblings
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>voice_ai</title>
-<h1>voice_ai</h1>
-<p>{state}</p>
-<dl><dt>Webhook of the Twilio number</dt><dd><code>{webhook}</code> (GET or POST)</dd>
-<dt>Providers</dt><dd>{providers}</dd></dl>
-<p><a href="/api/calls">calls</a> &middot; <a href="/health">health</a> &middot;
-<a href="/metrics">metrics</a></p>
-</html>
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """What the server tells of itself: where its webhook is, and what serves."""
+    """What the server tells of itself: where its webhook is, who answers, and what serves.
+
+    `recording`, `keeps_calls` and `retention_s` say what becomes of what was said.
+    """
 
     webhook: str
     providers: str
+    agent: str = ""
+    recording: bool = False
+    keeps_calls: bool = False
+    retention_s: float = 0.0
+    version: str = field(default_factory=lambda: importlib.metadata.version("voice_ai"))
 
 
 class Pages:
@@ -47,7 +44,9 @@ class Pages:
         metrics: Metrics,
         siblings: Siblings | None = None,
         console: Console | None = None,
+        archive: Archive | None = None,
     ) -> None:
+        self.kept = Kept(calls, siblings, archive)
         self._face = face
         self._calls = calls
         self._readiness = readiness
@@ -55,16 +54,27 @@ class Pages:
         self._siblings = siblings or Siblings()
         self._console = console or Console()
 
-    def add_to(self, routes: Routes, place: HTTPEndpoint | None = None) -> None:
-        """Add every page; probes are answered while draining, too. `place` places a call."""
+    def add_to(
+        self,
+        routes: Routes,
+        place: HTTPEndpoint | None = None,
+        forget: HTTPEndpoint | None = None,
+    ) -> None:
+        """Add every page; probes are answered while draining, too.
+
+        `place` places a call, `forget` deletes one.
+        """
         routes.add("/livez", while_draining=True, GET=self.livez)
         routes.add("/readyz", while_draining=True, GET=self.readyz)
         routes.add("/health", while_draining=True, GET=self.health)
         routes.add("/metrics", while_draining=True, GET=self.metrics)
-        routes.add("/", GET=self.front_page)
+        routes.add("/api/about", while_draining=True, GET=self.about)
         self._console.add_to(routes)
-        placing: dict[str, Any] = {"POST": place} if place else {}
-        routes.add("/api/calls", while_draining=True, GET=self.calls, **placing)
+        others = {"POST": place, "DELETE": forget}
+        given: dict[str, Any] = {
+            method: endpoint for method, endpoint in others.items() if endpoint
+        }
+        routes.add("/api/calls", while_draining=True, GET=self.calls, **given)
 
     async def livez(self, request: Request) -> Response:
         """Answer that the process is alive."""
@@ -95,37 +105,28 @@ class Pages:
             return refusal
         return Response(200, self._metrics.render(), self._metrics.content_type)
 
-    async def front_page(self, request: Request) -> Response:
-        """Answer a page that says what serves and where Twilio is to be pointed."""
-        refusal = self._console.refuse_page(request)
-        if refusal:
-            return refusal
-        ready = self._readiness.ready
-        state = "It takes calls." if ready else f"Not yet: {self._readiness.waiting_for}."
-        fields = {"state": state, "webhook": self._face.webhook, "providers": self._face.providers}
-        body = PAGE.format(**{name: escape(text) for name, text in fields.items()})
-        return Response(200, body.encode(), HTML_TYPE, PRIVATE)
-
-    async def calls(self, request: Request) -> Response:
-        """Answer the calls that are kept, newest first; with `?call_sid=` that one, or 404."""
+    async def about(self, request: Request) -> Response:
+        """Answer what serves, where Twilio is to be pointed, and what is kept of calls."""
         refusal = self._console.refuse(request)
         if refusal:
             return refusal
-        wanted = parse_qs(request.query).get("call_sid", [""])[0]
-        found = self.kept(wanted)
-        for others in await self._siblings.ask(calls=wanted):
-            found += others
-        found.sort(key=lambda record: float(record["started_at"]), reverse=True)
-        if not wanted:
-            return _json(found)
-        return _json(found[0]) if found else plain(404, f"no call {wanted[:40]!r} is kept")
+        ready, waiting_for = self._readiness.ready, self._readiness.waiting_for
+        return _json({**asdict(self._face), "ready": ready, "waiting_for": waiting_for})
 
-    def kept(self, call_sid: str) -> list[dict[str, Any]]:
-        """Return the calls that this process keeps, newest first; with an id only that one."""
-        if not call_sid:
-            return [record.as_json() for record in self._calls.records()]
-        record = self._calls.find(call_sid)
-        return [record.as_json()] if record else []
+    async def calls(self, request: Request) -> Response:
+        """Answer a list of calls, newest first; with `?call_sid=` all of that one, or 404."""
+        refusal = self._console.refuse(request)
+        if refusal:
+            return refusal
+        call_sid = parse_qs(request.query).get("call_sid", [""])[0]
+        if call_sid:
+            found = await self.kept.find(call_sid)
+            return _json(found) if found else plain(404, f"no call {call_sid[:40]!r} is kept")
+        try:
+            wanted = Wanted.parse(request.query)
+        except ValueError as error:
+            return plain(400, str(error))
+        return _json(await self.kept.recent(wanted))
 
 
 def _json(value: object) -> Response:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -187,8 +187,17 @@ class Settings(BaseSettings):
     metrics_token: Key | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    log_format: Literal["text", "json"] = "text"
     log_transcripts: bool = False
     transcript_retention_s: Annotated[float, Field(ge=0)] = 3600
+    keep_calls: bool = True
+    data_dir: Path = Path("data")
+    calls_retention_days: Annotated[float, Field(gt=0)] = 30
+    calls_max_mb: Annotated[int, Field(ge=1)] = 256
+    record: bool = False
+    recording_retention_days: Annotated[float, Field(gt=0)] = 7
+    recordings_max_mb: Annotated[int, Field(ge=1)] = 1024
+    recording_notice: Annotated[str, Field(max_length=500)] | None = None
     history: Literal["conversation", "local"] = "conversation"
     # Flux's own ranges (WIRE 2.1).
     eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
@@ -310,16 +319,37 @@ KEYS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Settings:
+def load_settings(
+    env_file: Path | None = Path(".env"), *, coming: Collection[str] = (), **given: Any
+) -> Settings:
     """Read the settings.
 
     Args:
         env_file: beneath the environment; need not exist, None reads none.
+        coming: fields that are not known yet and will be: nothing lacks them.
         given: fields that stand above both.
 
     Raises:
         UsageError: some cannot be used; its text has a line for each, by the variables' names, and
             no secret.
+    """
+    settings, lines = read_settings(env_file, coming=coming, **given)
+    if lines:
+        head = f"{len(lines)} problem{'s' * (len(lines) > 1)} in the settings:"
+        raise UsageError("\n  ".join([head, *lines]))
+    return settings
+
+
+def read_settings(
+    env_file: Path | None = Path(".env"), *, coming: Collection[str] = (), **given: Any
+) -> tuple[Settings, list[str]]:
+    """Read the settings, whatever is wrong with them: such fields have their defaults.
+
+    Returns:
+        The settings, and a line for each that cannot be used or goes with no other.
+
+    Raises:
+        UsageError: `env_file` cannot be read.
     """
     problems: dict[str, str] = {}
     try:
@@ -331,11 +361,8 @@ def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Setting
     except (SettingsError, OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{env_file} cannot be read: {type(error).__name__}") from None
     lines = [*problems.values()]
-    lines += [text for about, text in settings.conflicts() if not about & problems.keys()]
-    if lines:
-        head = f"{len(lines)} problem{'s' * (len(lines) > 1)} in the settings:"
-        raise UsageError("\n  ".join([head, *lines]))
-    return settings
+    lines += [text for about, text in settings.conflicts() if not about & {*problems, *coming}]
+    return settings, lines
 
 
 def _problem(error: ErrorDetails) -> str:

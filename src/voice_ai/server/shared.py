@@ -196,6 +196,12 @@ class SharedAdmission:
         self._clock = clock
         self._hold_s = hold_s
 
+    def __len__(self) -> int:
+        """Places that are taken by all processes."""
+        with self._shared.transaction() as db:
+            db.execute("DELETE FROM places WHERE until <= ?", (self._clock(),))
+            return self._n_taken(db)
+
     def admit(self, call_sid: str) -> bool:
         """Hold a place for a call; False if there is none. A call that has one keeps it."""
         takes_new = self._takes_new()

@@ -7,6 +7,7 @@ this process but what they print, so that none of them waits for it.
 
 import asyncio
 import importlib
+import importlib.metadata
 import logging
 import os
 import signal
@@ -21,7 +22,9 @@ from typing import Final, TextIO, cast
 from prometheus_client.multiprocess import mark_process_dead
 
 from voice_ai.errors import UsageError
+from voice_ai.server.face import Screen, is_fact
 from voice_ai.server.metrics import FOLDER_VARIABLE
+from voice_ai.server.outside import Outside, Wishes, open_outside
 from voice_ai.server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,22 +43,34 @@ LAST_WORDS_OCTETS: Final = 2048
 LINE_OCTETS: Final = 1 << 20
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, wishes: Wishes = Wishes()) -> int:  # noqa: B008 (it is frozen)
     """Answer the phone by as many processes as the settings say; returns the exit code.
 
     Raises:
-        UsageError, ProviderError: the server cannot do its work, and says why.
+        UsageError, PeerError: the server cannot do its work, and says why.
     """
     if settings.workers == 1:
         running = importlib.import_module("voice_ai.server.running")
-        return cast(int, running.serve(settings))
+        return cast(int, running.serve(settings, wishes))
+    tell = Screen(sys.stdout)
+    tell(f"voice_ai {importlib.metadata.version('voice_ai')}")
     with (
         _bound(settings) as port,
         tempfile.TemporaryDirectory(prefix="voice_ai-metrics-") as folder,
+        open_outside(_shared(settings, port), wishes, tell) as outside,
     ):
-        tls = {"TLS_CERT": settings.tls_cert, "TLS_KEY": settings.tls_key}
-        given = {name: str(path) for name, path in tls.items() if path is not None}
-        return asyncio.run(Supervisor(settings.workers, port, folder, given).run())
+        known = {
+            "TLS_CERT": settings.tls_cert,
+            "TLS_KEY": settings.tls_key,
+            "PUBLIC_URL": outside.settings.public_url,
+        }
+        given = {name: str(value) for name, value in known.items() if value is not None}
+        return asyncio.run(Supervisor(settings.workers, port, folder, given, outside).run())
+
+
+def _shared(settings: Settings, port: int) -> Settings:
+    """Return the settings as they are for all workers."""
+    return settings.model_copy(update={"port": port, "reuse_port": True})
 
 
 def is_orphan() -> bool:
@@ -81,12 +96,20 @@ class Supervisor:
         port: which they listen on.
         folder: which they write their metrics into.
         given: variables that they are given beside our environment.
+        outside: told when calls are taken, and when no more.
     """
 
     def __init__(
-        self, n_workers: int, port: int, folder: str, given: Mapping[str, str] | None = None
+        self,
+        n_workers: int,
+        port: int,
+        folder: str,
+        given: Mapping[str, str] | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self._n_workers = n_workers
+        self._outside = outside
+        self._screen = Screen(sys.stdout)
         self._environment = (
             os.environ
             | (given or {})
@@ -111,6 +134,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for sent in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sent, self._stop, sent)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self._stop, signal.SIGINT)
         async with asyncio.TaskGroup() as group:
             for number in range(1, self._n_workers + 1):
                 group.create_task(self._keep(number))
@@ -120,6 +145,8 @@ class Supervisor:
         """Pass a signal on: a worker knows what the first and the second mean."""
         self._signal = number
         self._stopping.set()
+        if self._outside:
+            self._outside.leave()
         for worker in self._workers.values():
             worker.process.send_signal(number)
 
@@ -183,14 +210,16 @@ class Supervisor:
         async for octets in stdout:
             line = octets.decode(errors="replace").rstrip("\n")
             match line.split(maxsplit=1):
-                case ["voice_ai", _]:
-                    continue
                 case ["Ready.", _]:
                     worker.was_ready = True
                     if self._all_ready():
                         self._tell_once("Ready.", line)
+                case ["voice_ai", _]:
+                    continue
                 case [("Listening" | "Draining:" | "Stopped.") as first, *_]:
                     self._tell_once(first, line)
+                case _ if is_fact(line):
+                    self._tell_once(line, line)
                 case _:
                     _pass_on(octets, sys.stdout)
 
@@ -201,7 +230,9 @@ class Supervisor:
     def _tell_once(self, first: str, line: str) -> None:
         if first not in self._told:
             self._told.add(first)
-            _pass_on(f"{line}\n".encode(), sys.stdout)
+            self._screen(line)
+            if self._outside and first == "Ready.":
+                self._outside.ready()
 
     async def _read_log(self, worker: Worker) -> None:
         stderr = worker.process.stderr

@@ -1,12 +1,14 @@
-"""Twilio's REST interface, as far as calls need it: place one, give one other TwiML, end one.
+"""Twilio's REST interface, as far as we need it: a call placed, changed, ended; a number's webhook.
 
-Source: twilio.com/docs/voice/api/call-resource; .../docs/api/errors for the codes.
+Source: twilio.com/docs/voice/api/call-resource; .../docs/api/errors for the codes;
+twilio.com/docs/phone-numbers/api/incomingphonenumber-resource.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 import orjson
@@ -27,6 +29,8 @@ MAX_QUOTED_CHARS: Final = 200
 OUR_FAULT: Final = (400, 401, 403)
 # "Call is not in-progress. Cannot redirect.": the other side has hung up, which is nobody's fault.
 NOT_IN_PROGRESS: Final = 21220
+# It becomes a part of a path.
+NUMBER_SID: Final = re.compile(r"PN[0-9A-Za-z]{1,62}")
 
 
 class TwilioRest:
@@ -41,6 +45,7 @@ class TwilioRest:
         """Speak for this account; `http` has the base URL and the credentials (see `open_rest`)."""
         self._http = http
         self._calls = f"/{VERSION}/Accounts/{account_sid}/Calls"
+        self._numbers = f"/{VERSION}/Accounts/{account_sid}/IncomingPhoneNumbers"
 
     async def create_call(
         self, to: str, from_: str, url: str, more: Mapping[str, str] | None = None
@@ -70,15 +75,36 @@ class TwilioRest:
         """Hang up."""
         await self._update(call_sid, {"Status": "completed"})
 
+    async def find_number(self, number: str) -> dict[str, Any] | None:
+        """Return what Twilio has of one of the account's numbers; None if it has no such one."""
+        answer = await self._ask("GET", f"{self._numbers}.json", {"PhoneNumber": number})
+        found = answer.get("incoming_phone_numbers")
+        for one in found if isinstance(found, list) else ():
+            if isinstance(one, dict) and one.get("phone_number") == number:
+                return one
+        return None
+
+    async def update_number(self, sid: str, fields: Mapping[str, str]) -> None:
+        """Change a number of the account, by Twilio's names."""
+        if not NUMBER_SID.fullmatch(sid):
+            raise PeerError("Twilio gave no sid for the number")
+        await self._post(f"{self._numbers}/{sid}.json", fields)
+
     async def _update(self, call_sid: str, fields: Mapping[str, str]) -> None:
         if not CALL_SID.fullmatch(call_sid):  # it becomes a part of the path
             raise UsageError(f"{call_sid[:40]!r} is no CallSid")
         await self._post(f"{self._calls}/{call_sid}.json", fields)
 
     async def _post(self, path: str, fields: Mapping[str, str]) -> dict[str, Any]:
+        return await self._ask("POST", path, fields)
+
+    async def _ask(
+        self, method: Literal["GET", "POST"], path: str, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        sent: dict[str, Any] = {"data" if method == "POST" else "params": dict(fields)}
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self._http.post(path, data=dict(fields))
+                answer = await self._http.request(method, path, **sent)
         except TimeoutError:
             raise PeerError(f"Twilio has not answered within {TIMEOUT_S:g} s") from None
         except httpx.HTTPError as error:

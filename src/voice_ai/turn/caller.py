@@ -156,12 +156,23 @@ class CallerSide:
         self._floor.caller = None
         return [*commands, *(self._floor.think() if caller.owed else self._floor.listen())]
 
-    def cut_off(self, caller: Caller) -> list[Command]:
-        """Take the words so far as the turn; those that follow are another one."""
+    def cut_off(self, caller: Caller, typed: str = "") -> list[Command]:
+        """Take the words so far, and those typed, as the turn; what follows is another one."""
         if caller.words:
             before = self._taken[1] if self._taken[0] == caller.stream_turn else []
             self._taken = caller.stream_turn, [*before, *caller.words.split()]
+        if typed:
+            caller.before, caller.words = caller.said, typed
         return self._caller_said(caller)
+
+    def write(self, words: str) -> list[Command]:
+        """Take a turn that was typed: as a key, it ends what we say in any case."""
+        if self._floor.phase is Phase.IDLE or self._floor.deaf or not has_words(words):
+            return []
+        if self._floor.caller:
+            return self.cut_off(self._floor.caller, words)
+        caller = Caller(self._ended_stream_turn + 1)
+        return [*self._floor.yield_to(caller), *self.cut_off(caller, words)]
 
     def press(self, digit: str) -> list[Command]:
         """Take a key: it ends what we say, whether that is protected or not."""

@@ -29,6 +29,14 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerTyped:
+    """The caller has written what they would have said: a whole turn."""
+
+    text: str
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GoodbyeAsked:
     """The call is to end with its last words; `reason` is for the record, not for the caller."""
 
@@ -202,6 +210,7 @@ SpeechEvent: TypeAlias = StartOfTurn | Update | EagerEndOfTurn | TurnResumed | E
 Event: TypeAlias = (
     CallStarted
     | DigitPressed
+    | CallerTyped
     | GoodbyeAsked
     | MachineAnswered
     | CallerGone

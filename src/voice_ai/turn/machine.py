@@ -17,7 +17,7 @@ floor, but is an answer like any other when we have not, or have hardly anything
 
 A turn of the caller's may go on over several of the recogniser's, when that connects anew: their
 words are put together. So are words and keys: a turn with keys ends by "#" or when no other key
-comes in time, not before.
+comes in time, not before. What is typed ends a turn, with all that was said and pressed before it.
 
 A turn of ours is THINKING until its first frame is on the wire and SPEAKING from there until the
 caller has heard it. Phrases are sound already, so SayPhrase goes to SPEAKING directly. Every turn
@@ -64,6 +64,7 @@ from voice_ai.turn.caller import CallerSide
 from voice_ai.turn.commands import ClearPlayout, Command, SayFiller
 from voice_ai.turn.events import (
     CallerGone,
+    CallerTyped,
     CallerUnheard,
     CallStarted,
     DigitPressed,
@@ -129,6 +130,8 @@ class TurnMachine:
                 return self._bridge()
             case DigitPressed(digit):
                 return self._caller.press(digit)
+            case CallerTyped(text):
+                return self._caller.write(text)
             case TimerFired(turn, timer):
                 return self._time_is_up(timer) if self._floor.fired(timer, turn) else []
         caller, ours = self._floor.caller, self._floor.ours

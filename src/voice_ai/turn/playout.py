@@ -162,6 +162,12 @@ class Playout:
             self._point(len(books.text))
         return name
 
+    def mark_ms(self, name: str) -> float | None:
+        """Return the position of a mark that is still to come back."""
+        if name not in self._turn.marks:
+            self._catch_up()
+        return self._turn.marks.get(name)
+
     def echoed(self, name: str) -> int | None:
         """Note that a mark came back; returns the turn if it was the last: all of it was heard.
 

@@ -27,6 +27,8 @@ Whatever ends the call also cancels every timer that runs.
     ---------------------   ---   -----   ----   ------   --------   --------   -------   ---
     CallStarted             G S   .       .      .        .          .          .         .
     DigitPressed            .     tg C    og     xctg C   xcktg C    xcktg C    xktg C    .
+    CallerTyped             .     tR T    tR T   xctR T   xcktR T    xcktR T    xktR T    .
+    CallerTyped wordless    .     .       .      .        .          .          .         .
     CallerGone              E     t E     t E    xt E     xkt E      xkt E      xkt E     .
     MachineAnswered         M X   tM X    tM X   xctM X   xcktM X    .          xktM X    .
     StartOfTurn             .     tb C    .      htf H    htf H      htf H      .         .
@@ -74,6 +76,7 @@ the first stands:
     L      after-C              SpeakAsked               .
     L      asked-twice          TimerFired silence       B X
     C      draft                CallerGone               dwt E
+    C      draft                CallerTyped              tdR T
     C      draft                EagerEndOfTurn           .
     C      draft                EagerEndOfTurn murmur    vdD
     C      draft                TurnResumed              d
@@ -113,6 +116,7 @@ the first stands:
     T      tool                 ToolEnded                n
     T      tool                 TimerFired tool          q
     T      waiting              DigitPressed             xcwtg C
+    T      waiting              CallerTyped              xcwtR T
     T      waiting              CallerGone               xwt E
     T      waiting              MachineAnswered          xcwtM X
     T      waiting              StartOfTurn              .
@@ -159,6 +163,7 @@ the first stands:
     X      phrase               ProviderFailed refused   ktH E
     X      broken               PlayoutFinished          ktH E
     X      deaf                 DigitPressed             .
+    X      deaf                 CallerTyped              .
     X      deaf                 StartOfTurn              .
     X      deaf                 Update                   .
     X      deaf                 EagerEndOfTurn           .
@@ -200,6 +205,7 @@ the first stands:
     H      kept                 PlayoutFinished          .
     H      kept                 CallerGone               xt E
     H      kept                 DigitPressed             xtg C
+    H      kept                 CallerTyped              xtR T
     H      kept                 Update                   xtb C
     H      kept                 EagerEndOfTurn           xtbD C
     H      kept                 EndOfTurn                xtR T
@@ -209,6 +215,7 @@ the first stands:
     H      silent               PlayoutFinished          .
     H      silent               CallerGone               xt E
     H      silent               DigitPressed             xtg C
+    H      silent               CallerTyped              xtR T
     H      silent               Update                   xtb C
     H      silent               EagerEndOfTurn           xtbD C
     H      silent               EndOfTurn                xtR T

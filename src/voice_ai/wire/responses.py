@@ -71,8 +71,19 @@ class OutputItemDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of a response; `cached` are of the input."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The response is complete."""
+
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Incomplete:
     """The response ended early: `max_output_tokens`, `content_filter` or `steered`."""
 
     reason: str
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +149,11 @@ def parse_event(data: bytes | str) -> ResponseEvent:
         case "response.output_item.done":
             return OutputItemDone(_item(_inner(event, "item")))
         case "response.completed":
-            return Completed()
+            return Completed(_usage(event))
         case "response.incomplete":
             return Incomplete(
-                _optional(_inner(_inner(event, "response"), "incomplete_details"), "reason")
+                _optional(_inner(_inner(event, "response"), "incomplete_details"), "reason"),
+                _usage(event),
             )
         case "response.failed":
             error = _inner(_inner(event, "response"), "error")
@@ -171,6 +184,22 @@ def _stream_error(event: Mapping[str, Any]) -> Failed:
     nested = event.get("error")
     error = nested if isinstance(nested, dict) else event
     return Failed(_optional(error, "code"), _optional(error, "message"), _optional(error, "param"))
+
+
+def _usage(event: Mapping[str, Any]) -> Usage:
+    """Read what a response has used; an answer does not fail for what is missing of it."""
+    response = event.get("response")
+    usage = response.get("usage") if isinstance(response, dict) else None
+    if not isinstance(usage, dict):
+        return Usage()
+    details = usage.get("input_tokens_details")
+    cached = _count(details, "cached_tokens") if isinstance(details, dict) else 0
+    return Usage(_count(usage, "input_tokens"), cached, _count(usage, "output_tokens"))
+
+
+def _count(source: Mapping[str, Any], name: str) -> int:
+    value = source.get(name)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _item(item: Mapping[str, Any]) -> Item:

@@ -133,6 +133,15 @@ def test_what_makes_a_load_invalid(changes, why):
     assert result["missed"] == []
 
 
+def test_a_host_that_takes_the_cpu_is_told():
+    late = Spread(9, 0.5, 2.01, 3, 4)
+    result = document(measured(late=late, stolen_s=2.5), {})
+    assert result["rig"]["stolen_cores"] == 0.25
+    assert result["invalid"][0].endswith("allowed; the machine's host took 0.25 cores")
+    assert "taken by the host         0.250 cores" in as_text(result)
+    assert "host" not in as_text(document(measured(late=late), {}))
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [

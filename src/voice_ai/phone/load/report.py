@@ -15,6 +15,8 @@ MAX_LATE_MS = 2.0
 # Nor does a figure count when one of ours had no CPU left.
 MAX_RIG_CORES = 0.9
 BUSY = 0.8
+# A host that takes as much is told as what may have made the callers late.
+TOLD_STOLEN = 0.02
 # Of what the services saw violated and the server was refused, so much is told.
 MAX_TOLD = 20
 
@@ -57,7 +59,10 @@ def _invalid(measured: Measured) -> list[str]:
     if late is None:
         why.append("no caller sent a frame")
     elif late.p99 > MAX_LATE_MS:
-        why.append(f"the callers were late: p99 {late.p99:.2f} ms; {MAX_LATE_MS:g} are allowed")
+        stolen = measured.stolen_s / measured.seconds
+        host = f"; the machine's host took {stolen:.2f} cores" if stolen >= TOLD_STOLEN else ""
+        told = f"the callers were late: p99 {late.p99:.2f} ms; {MAX_LATE_MS:g} are allowed"
+        why.append(told + host)
     parts = {"callers": measured.rig_cpu_s, "services": measured.services_cpu_s or 0.0}
     for name, cpu_s in parts.items():
         if cpu_s / measured.seconds > MAX_RIG_CORES:
@@ -156,6 +161,7 @@ def _rig(measured: Measured, services: Mapping[str, Any]) -> Document:
         "callers_cores": round(measured.rig_cpu_s / measured.seconds, 4),
         "services_cores": None if taken is None else round(taken / measured.seconds, 4),
         "services_late_ms": services.get("late_ms"),
+        "stolen_cores": round(measured.stolen_s / measured.seconds, 4),
     }
 
 

@@ -18,7 +18,7 @@ from voice_ai.phone.load.callers import Callers
 from voice_ai.phone.load.histogram import Spread
 from voice_ai.phone.load.measure import buckets, lag
 from voice_ai.phone.load.stream import Counts
-from voice_ai.phone.load.usage import Usage, usage
+from voice_ai.phone.load.usage import Usage, stolen_s, usage
 from voice_ai.phone.plan import CallPlan
 
 METRICS_TIMEOUT_S = 5.0
@@ -51,6 +51,7 @@ class Measured:
 
     Args:
         idle, begin, end: the server before any call and on both sides of the window.
+        stolen_s: CPU time that the machine's host kept for itself and others.
         services: what the services say of the window, None without them.
     """
 
@@ -66,6 +67,7 @@ class Measured:
     end: Usage | None
     rig_cpu_s: float
     services_cpu_s: float | None
+    stolen_s: float = 0.0
     services: dict[str, Any] | None = field(default=None, repr=False)
 
 
@@ -75,6 +77,7 @@ class _Reading:
     server: Usage | None
     rig_cpu_s: float
     services_cpu_s: float | None
+    stolen_s: float
 
 
 async def load(plan: LoadPlan, behind: Behind | None, tell: Tell) -> Measured:
@@ -139,6 +142,7 @@ async def _load(plan: LoadPlan, behind: Behind | None, tell: Tell, idle: Usage |
         end=end.server,
         rig_cpu_s=end.rig_cpu_s - begin.rig_cpu_s,
         services_cpu_s=_difference(begin.services_cpu_s, end.services_cpu_s),
+        stolen_s=end.stolen_s - begin.stolen_s,
         services=services,
     )
 
@@ -146,7 +150,7 @@ async def _load(plan: LoadPlan, behind: Behind | None, tell: Tell, idle: Usage |
 def _read(plan: LoadPlan, behind: Behind | None) -> _Reading:
     server = usage(plan.pid) if plan.pid is not None else None
     services = usage(behind.pid).cpu_s if behind is not None else None
-    return _Reading(time.monotonic(), server, time.process_time(), services)
+    return _Reading(time.monotonic(), server, time.process_time(), services, stolen_s())
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

@@ -54,6 +54,8 @@ def _costs(result: Mapping[str, Any]) -> str:
         ]
     services = _cell(rig["services_cores"], 3)
     lines.append(["CPU of callers, services", f"{rig['callers_cores']:.3f}, {services} cores"])
+    if rig["stolen_cores"]:
+        lines.append(["taken by the host", f"{rig['stolen_cores']:.3f} cores"])
     return "\n".join(f"{name:<26}{value}" for name, value in lines)
 
 

@@ -40,6 +40,11 @@ def usage(pid: int) -> Usage:
     return total
 
 
+def stolen_s() -> float:
+    """Return the CPU time that the machine's host gave to others; 0 where that is not known."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
 def _add(total: Usage, process: "psutil.Process") -> Usage:
     try:
         switches = process.num_ctx_switches()

@@ -39,6 +39,7 @@ class Search:
         self._loop = asyncio.get_running_loop()
         self._call = call
         self._tries = Tries(call.budget, shared.jitter)
+        self._is_new = False  # the connection: nothing has come over it yet
         self._is_off = False
 
     async def first(self) -> FluxSocket | None:
@@ -59,8 +60,13 @@ class Search:
         return await self._find(lost)
 
     def heard(self, heard_ms: float) -> None:
-        """Take how far has been heard by now."""
-        if self._tries.heard(heard_ms):
+        """Take how far has been heard by now.
+
+        The first message of a connection already tells that Flux is back, seconds before it has
+        heard again what the one before it had: other calls have no such seconds.
+        """
+        if self._tries.heard(heard_ms) or self._is_new:
+            self._is_new = False
             self._shared.gate.breaker.succeeded()
 
     def replaced(self, lost: ProviderError, again_ms: int) -> None:
@@ -84,6 +90,7 @@ class Search:
             try:
                 socket = await self._try(wait_s, lost is not None and self._tries.is_first)
                 if not self._is_off:
+                    self._is_new = True
                     return socket
             except ProviderError as error:
                 latest = error

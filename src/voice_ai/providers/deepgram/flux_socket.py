@@ -17,6 +17,9 @@ from voice_ai.wire.flux import FluxError, FluxWarning, TurnInfo, parse_flux, sil
 STALL_MS = 2000.0
 # ... unless it went out faster than it was spoken, and the service has not had the time.
 STALL_S = 1.5
+# Of the time between two messages of audio, no more counts as such patience: where more goes by it
+# was we who stood still, and what the service told meanwhile is still to be read.
+COUNTED_S = 0.25
 # The same while the caller waits for the end of a turn: with these a stream that falls mute in the
 # middle of one delays its end by 2.2 s at most, with the patience above by 3.1.
 STALL_IN_TURN_MS = 1000.0
@@ -37,7 +40,8 @@ class FluxSocket:
         self._per_ms = audio.n_octets_per_ms
         self._loop = asyncio.get_running_loop()
         self._unheard_ms = 0.0
-        self._unheard_since_s = 0.0
+        self._waited_s = 0.0  # for a word on what is unheard
+        self._sent_s = 0.0
         self._full_since_s: float | None = None
         self._fault = ""
         self._quiet: Callable[[float], None] | None = None
@@ -67,13 +71,16 @@ class FluxSocket:
             self._is_full()
             return False
         now = self._loop.time()
-        if not self._unheard_ms:
-            self._unheard_since_s = now
+        if self._unheard_ms:
+            self._waited_s += min(now - self._sent_s, COUNTED_S)
+        else:
+            self._waited_s = 0.0
+        self._sent_s = now
         self._full_since_s = None
         self._unheard_ms += len(audio) / self._per_ms
         patience_ms = STALL_IN_TURN_MS if self.in_turn else STALL_MS
         patience_s = STALL_IN_TURN_S if self.in_turn else STALL_S
-        if self._unheard_ms >= patience_ms and now - self._unheard_since_s >= patience_s:
+        if self._unheard_ms >= patience_ms and self._waited_s >= patience_s:
             self._transport.wake()
         return True
 

@@ -47,6 +47,7 @@ class FluxStream:
         self._per_ms = audio.n_octets_per_ms
         self._chunk = CHUNK_MS * self._per_ms
         self._call_sid = call.call_sid
+        self._cost = call.cost
         self._audio = TurnAudio(RING_MS * self._per_ms, self._per_ms)
         self._may_send = 0.0  # octets
         self._n_lost = 0
@@ -97,17 +98,23 @@ class FluxStream:
             self._may_send = 0.0
             self._unheard = None
             self._tell_lost()
-        self._socket.send(chunk)
+        self._sent(chunk, self._socket.send(chunk))
 
     def _passes(self, audio: bytes) -> bool:
         """Send what has just come, if nothing is before it: as good as always."""
         socket = self._socket
         if socket is None or len(audio) < self._chunk or self._audio.n_unsent:
             return False
-        if not socket.send(audio):
+        if not self._sent(audio, socket.send(audio)):
             return False
         self._replay.passed(audio)
         return True
+
+    def _sent(self, audio: bytes, was_sent: bool) -> bool:
+        """Count what the service was sent."""
+        if was_sent:
+            self._cost.stt_s += len(audio) / self._per_ms / 1000
+        return was_sent
 
     async def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         """Yield what is heard; ends when the stream has been left.

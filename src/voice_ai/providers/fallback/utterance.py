@@ -204,6 +204,7 @@ class ResilientUtterance:
     async def _hand_all_to(self, inner: Utterance) -> None:
         while inner is self._inner and (piece := self._script.piece(self._n_given)):
             self._n_given += len(piece)
+            self._voices.call.cost.tts_chars += len(piece)
             await inner.send(piece)
         if inner is self._inner and self._finished and not self._is_told_the_end:
             self._is_told_the_end = True

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 
 from voice_ai.codec.formats import PCM16_8K, AudioFormat
 from voice_ai.errors import ProviderError
+from voice_ai.providers.cost import Cost
 from voice_ai.providers.local.activity import HOP_OCTETS, Activity, SpeechDetector
 from voice_ai.providers.local.endpointing import (
     CONFIRM_WINDOW,
@@ -104,7 +105,7 @@ class LocalSpeechToText:
         if self._detector is None or self._recogniser is None:
             raise ProviderError("stt", "the local models are not loaded yet")
         ears = _Ears(self._judging, self._detector.listen(), self._recognising, self._recogniser)
-        stream = LocalSpeechStream(ears, Endpointer(self._silence_ms))
+        stream = LocalSpeechStream(ears, Endpointer(self._silence_ms), call.cost)
         try:
             yield stream
         finally:
@@ -135,7 +136,8 @@ class _Ears:
 class LocalSpeechStream:
     """One call's audio in, its turns out; made by `LocalSpeechToText.open`."""
 
-    def __init__(self, ears: _Ears, endpointer: Endpointer) -> None:
+    def __init__(self, ears: _Ears, endpointer: Endpointer, cost: Cost) -> None:
+        self._cost = cost
         self._ears = ears
         self._endpointer = endpointer
         self._closed = False
@@ -153,6 +155,7 @@ class LocalSpeechStream:
         """Put audio aside for the iterating task, which fails when 30 s of it are waiting."""
         if not self._closed and len(self._waiting) <= MAX_WAITING:
             self._waiting += audio
+            self._cost.stt_s += PCM16_8K.duration_ms(len(audio)) / 1000
             self._audio_came.set()
         return False
 

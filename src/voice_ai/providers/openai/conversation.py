@@ -20,6 +20,7 @@ from voice_ai.providers.openai.items import Wanted, wanted
 from voice_ai.providers.openai.record import Record
 from voice_ai.providers.openai.service import LOCKED_WAITS_S, Service
 from voice_ai.providers.openai.stream import AnswerStream
+from voice_ai.providers.protocols import CallInfo
 from voice_ai.turn.events import Said
 from voice_ai.wire.responses import Item
 
@@ -44,10 +45,11 @@ log = logging.getLogger(__name__)
 class ConversationDialogue:
     """A call's conversation. One request at a time: the service locks it, and so do we."""
 
-    def __init__(self, service: Service, body: dict[str, Any], call_sid: str) -> None:
+    def __init__(self, service: Service, body: dict[str, Any], call: CallInfo) -> None:
         self._service = service
         self._body = body
-        self._call_sid = call_sid
+        self._call_sid = call.call_sid
+        self._cost = call.cost
         self._conv_id: str | None = None
         self._left: list[str] = []
         self._record = Record()
@@ -90,7 +92,7 @@ class ConversationDialogue:
                 yield stream
                 await stream.finish()
             finally:
-                stream.catch_up()
+                stream.tell(self._cost.of(self._body["model"]))
                 if stream.ending == "completed":
                     self._record.keep_response(turn, asked, stream.items)
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from voice_ai.providers.cost import Cost
 from voice_ai.providers.openai.failures import SERVICE_ERRORS, as_provider_error, reported
 from voice_ai.providers.openai.items import flat_tools, wanted
 from voice_ai.providers.openai.service import Service
@@ -49,9 +50,10 @@ class AnswerSettings:
 class LocalDialogue:
     """A call's side of the model: no lock, no orphan call, nothing to mend after a barge-in."""
 
-    def __init__(self, service: Service, body: dict[str, Any]) -> None:
+    def __init__(self, service: Service, body: dict[str, Any], cost: Cost) -> None:
         self._service = service
         self._body = body
+        self._cost = cost
         self._has_hung_up = False
 
     async def begin(self) -> None:
@@ -70,8 +72,11 @@ class LocalDialogue:
         async with AsyncExitStack() as stack:
             with reported():
                 stream = await self._service.respond(stack, body)
-            yield stream
-            await stream.finish()
+            try:
+                yield stream
+                await stream.finish()
+            finally:
+                stream.tell(self._cost.of(self._body["model"]))
             self._has_hung_up = stream.ending is None
 
     async def settle(self, turn: int, said: Sequence[Said]) -> None:

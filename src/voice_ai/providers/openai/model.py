@@ -142,9 +142,9 @@ class OpenAILanguageModel:
             raise UsageError("enter the language model before a call is opened on it")
         body = self._settings.body(instructions, tools)
         dialogue = (
-            LocalDialogue(self._service, body)
+            LocalDialogue(self._service, body, call.cost)
             if self.history == "local"
-            else ConversationDialogue(self._service, body, call.call_sid)
+            else ConversationDialogue(self._service, body, call)
         )
         group = await asyncio.TaskGroup().__aenter__()
         begun = group.create_task(dialogue.begin())

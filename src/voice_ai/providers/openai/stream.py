@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from voice_ai.errors import ProviderError
+from voice_ai.providers.cost import Tokens
 from voice_ai.providers.openai.failures import SERVICE_ERRORS, as_provider_error, stream_failed
 from voice_ai.providers.protocols import ModelEvent, TextDelta, TextEnded, ToolRequested, Writing
 from voice_ai.wire.responses import (
@@ -19,6 +20,7 @@ from voice_ai.wire.responses import (
     OutputTextDelta,
     RefusalDelta,
     ResponseEvent,
+    Usage,
     parse_event,
 )
 
@@ -33,12 +35,13 @@ class AnswerStream:
     """Iterates the model's events of one response; ends with it, or raises ProviderError.
 
     `items` are the output items that were finished, `ending` how the response ended (None: not
-    seen).
+    seen), `usage` what it used; its end tells that.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], stall_s: float) -> None:
         self.items: list[Item] = []
         self.ending: Ending | None = None
+        self.usage = Usage()
         self._chunks = chunks
         self._stall_s = stall_s
         self._splitter = EventSplitter()
@@ -89,6 +92,13 @@ class AnswerStream:
             except ProviderError:
                 continue
 
+    def tell(self, tokens: Tokens) -> None:
+        """Add what the response used, as far as that is known, to what its model has."""
+        self.catch_up()
+        tokens.input_tokens += self.usage.input_tokens
+        tokens.cached_tokens += self.usage.cached_tokens
+        tokens.output_tokens += self.usage.output_tokens
+
     async def _read(self) -> bool:
         """Read one chunk's events; False at the end of the body."""
         try:
@@ -135,6 +145,7 @@ class AnswerStream:
 
     def _end(self, event: Completed | Incomplete) -> None:
         self.ending = "completed" if isinstance(event, Completed) else "incomplete"
+        self.usage = event.usage
         if self._refused:
             raise _refusal("the model refused to answer")
         if isinstance(event, Incomplete) and not self._asked_tool:
