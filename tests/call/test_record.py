@@ -24,6 +24,8 @@ class Seen:
     def call_changed(self, record: CallRecord) -> None:
         self.calls.append(record.summary())
 
+    call_moved = call_changed
+
     def turn_changed(self, record: CallRecord, turn: TurnRecord) -> None:
         self.turns.append(turn.as_json())
 

@@ -1,7 +1,6 @@
 """Every fault in every phase of a call: the silence is bounded, no word is lost, nothing leaks."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,13 +10,6 @@ from faults.verdict import Outcome
 from faults.world import WELL, MatrixFault, hold_a_call
 
 Keep = Callable[[str, str, Outcome], None]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def thawed() -> Iterator[None]:
-    """A server's start freezes all objects that there are: these tests start hundreds."""
-    yield
-    gc.unfreeze()
 
 
 def test_there_are_enough_faults() -> None:

@@ -77,15 +77,15 @@ def responded(record=None):
 def test_an_empty_record_wants_everything_and_knows_no_anchor():
     record = Record()
     assert record.anchor is None
-    assert record.missing([USER, HEARD]) == wanted([USER, HEARD])
-    assert record.missing([USER, HEARD], up_to=1) == wanted([USER])
-    assert not record.contradicts(2, [])
+    assert record.missing(wanted([USER, HEARD])) == wanted([USER, HEARD])
+    assert record.missing(wanted([USER, HEARD]), up_to=1) == wanted([USER])
+    assert not record.contradicts(2, wanted([]))
 
 
 def test_a_completed_response_leaves_nothing_missing():
     record = responded()
     assert record.anchor == "msg_1"
-    assert record.missing([USER, AgentSaid(2, "Once up", True)]) == []
+    assert record.missing(wanted([USER, AgentSaid(2, "Once up", True)])) == []
     assert record.unheard(2, [USER, AgentSaid(2, "Once up", True)]) == []
 
 
@@ -101,14 +101,14 @@ def test_the_reasoning_behind_a_call_stays_with_the_call():
     items = [Item("msg_1", "message"), Item("rs_1", "reasoning"), call]
     record.keep_response(2, wanted([USER]), items)
     assert record.unheard(2, [USER]) == ["msg_1"]
-    assert [one.key for one in record.missing([USER])] == [("answered", 0, "call_1")]
+    assert [one.key for one in record.missing(wanted([USER]))] == [("answered", 0, "call_1")]
 
 
 def test_words_that_were_taken_back_contradict():
     record = responded()
-    assert record.contradicts(2, [CallerSaid(1, "Tell me a joke.")])
-    assert record.contradicts(4, [USER])
-    assert not record.contradicts(2, [USER])
+    assert record.contradicts(2, wanted([CallerSaid(1, "Tell me a joke.")]))
+    assert record.contradicts(4, wanted([USER]))
+    assert not record.contradicts(2, wanted([USER]))
 
 
 def test_an_abort_that_left_nothing_wants_everything_appended():
@@ -139,7 +139,7 @@ def test_what_is_before_the_anchor_is_neither_looked_at_nor_wanted_again():
     plan = record.align("msg_1", [call], wanted(said[:3]))
     assert plan.delete == ["fc_1"]
     assert plan.append == wanted([CallerSaid(3, "And?")])
-    assert record.missing(said[:3]) == wanted([CallerSaid(3, "And?")])
+    assert record.missing(wanted(said[:3])) == wanted([CallerSaid(3, "And?")])
 
 
 def test_calls_and_outputs_are_known_by_their_id():
@@ -153,7 +153,7 @@ def test_calls_and_outputs_are_known_by_their_id():
     plan = record.align(None, listed, wanted(said))
     assert (plan.delete, plan.append) == (["fco_2"], [])
     assert record.entries[0].key == called_key("call_1")
-    assert record.missing(said) == []
+    assert record.missing(wanted(said)) == []
 
 
 def test_a_turn_is_uncertain_until_it_is_refused_kept_or_settled():
@@ -172,7 +172,7 @@ def test_a_turn_is_uncertain_until_it_is_refused_kept_or_settled():
 def test_a_dropped_item_is_missing_again():
     record = responded()
     record.drop(["msg_1"])
-    assert [one.key for one in record.missing([USER, HEARD])] == [agent_key(2)]
+    assert [one.key for one in record.missing(wanted([USER, HEARD]))] == [agent_key(2)]
 
 
 # The models' last days.

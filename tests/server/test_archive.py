@@ -88,7 +88,7 @@ async def test_the_record_may_change_while_it_is_written(tmp_path):
     async with archive(tmp_path) as kept:
         record = begin(kept)
         record.failures.append("stt")
-        record.changed()
+        record.end()
         put = kept._pending.take()[-1].value
         record.failures.append("tts")
         record.late_tools.append({})
@@ -99,23 +99,55 @@ async def test_what_passes_is_no_reason_to_write(tmp_path):
     async with archive(tmp_path) as kept:
         record = begin(kept)
         await until(lambda: not kept._pending)
-        record.phase, record.partial = "the caller speaks", "How la"
-        record.call.cost.stt_s += 1.5
-        record.changed()
+        record.stands("the caller speaks")
+        record.hears("How la")
+        kept._flush()
         assert len(kept._pending) == 0
         record.greeting = "Hello."
         record.changed()
+        assert len(kept._pending) == 0
         assert (await until_greeted(kept))["partial"] == "How la"
 
 
-async def test_what_a_call_has_cost_is_kept_with_each_turn_that_is_over(tmp_path):
+async def test_what_is_not_over_is_rendered_once_a_second(tmp_path):
     async with archive(tmp_path) as kept:
         record = begin(kept)
+        await until(lambda: not kept._pending)
+        turn = record.add_turn("How late is it?", None)
+        turn.reply = "It is"
+        record.turn_changed(turn)
+        assert len(kept._pending) == 0
+        turn.reply = "It is noon."
+        kept._flush()
+        await until(lambda: rows(tmp_path, "SELECT 1 FROM turns"))
+        assert (await kept.find("CA1"))["turns"] == [turn.as_json()]
+
+
+async def test_leaving_writes_what_has_changed(tmp_path):
+    async with archive(tmp_path) as kept:
+        record = begin(kept)
+        await until(lambda: not kept._pending)
+        record.greeting = "Hello."
+        record.changed()
+        record.add_turn("How late is it?", None)
+    async with archive(tmp_path) as kept:
+        found = await kept.find("CA1")
+    assert (found["greeting"], len(found["turns"])) == ("Hello.", 1)
+
+
+async def test_what_a_call_has_cost_is_kept_with_a_turn_twice_a_minute(tmp_path, monkeypatch):
+    async with archive(tmp_path) as kept:
+        record = begin(kept)
+        await until(lambda: not kept._pending)
         record.call.cost.stt_s += 1.5
         say(record)
+        assert {row.key.kind for row in kept._pending.take()} == {"turn"}
+        monkeypatch.setattr("voice_ai.server.archive.watching.COST_S", 0.0)
+        say(record)
         found = await until_kept(kept, "CA1")
-        while found["cost"]["stt_s"] != 1.5:
-            found = await kept.find("CA1")
+        async with asyncio.timeout(5):
+            while found["cost"]["stt_s"] != 1.5:
+                found = await until_kept(kept, "CA1")
 
 
 async def until_greeted(kept):
@@ -153,6 +185,8 @@ async def test_the_newest_calls_come_first_and_the_rest_page_by_page(tmp_path):
         assert [one["call_sid"] for one in await kept.recent()] == ["CA3", "CA2", "CA1"]
         page = await kept.recent(1, before=now + 3)
         assert [one["call_sid"] for one in page] == ["CA2"]
+        rest = await kept.recent(2, known={("CA3", now + 3), ("CA2", now)})
+        assert [one["call_sid"] for one in rest] == ["CA2"]
 
 
 async def test_a_call_that_is_deleted_stays_so(tmp_path):
@@ -244,8 +278,7 @@ async def change(records: list[CallRecord], which: int, what: str, value) -> Non
         case "note":
             record.note(value, value, "detail")
         case "partial":
-            record.partial = value
-            record.changed()
+            record.hears(value)
         case "greeting":
             record.greeting = value
             record.changed()

@@ -11,7 +11,6 @@ import pytest
 
 from archived import CALLED, CALLER, archive, begin, on_disk, rows, say, until, until_kept
 from voice_ai.server.archive import schema, sweep, writer
-from voice_ai.server.archive.owners import Owner
 from voice_ai.server.archive.schema import FILE, open_file
 from voice_ai.server.archive.sweep import KILLED, Keeping
 
@@ -298,18 +297,3 @@ async def test_words_of_a_killed_call_go_an_hour_after_its_last_change(tmp_path)
         )
     async with archive(tmp_path):
         await until(lambda: rows(tmp_path, "SELECT count(*) FROM words") == [(0,)])
-
-
-def test_who_holds_no_lock_is_not_alive(tmp_path):
-    one, other = Owner(tmp_path), Owner(tmp_path)
-    assert one.lives(one.name) and not one.lives(other.name)
-    other.hold()
-    other.hold()
-    assert one.lives(other.name)
-    (tmp_path / "servers" / f"{other.name}.lock").unlink()
-    assert not one.lives(other.name)
-    other.hold()
-    assert one.lives(other.name)
-    other.release()
-    other.release()
-    assert not one.lives(other.name)

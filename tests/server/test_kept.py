@@ -1,6 +1,7 @@
 """Which calls the console shows: bounded, newest first, each once, whoever keeps them."""
 
 import math
+from collections.abc import Container
 from typing import Any
 
 import orjson
@@ -52,10 +53,14 @@ class Siblings:
 class Archive:
     def __init__(self, *records: CallRecord) -> None:
         self.records = sorted(records, key=lambda r: r.started_at, reverse=True)
+        self.n_asked = 0
 
-    async def recent(self, limit: int, before: float) -> list[dict[str, Any]]:
-        begun = [r for r in self.records if r.started_at < before]
-        return [glance(r) for r in begun[:limit]]
+    async def recent(
+        self, limit: int, before: float, known: Container[tuple[str, float]]
+    ) -> list[dict[str, Any]]:
+        self.n_asked += 1
+        begun = [r for r in self.records if r.started_at < before][:limit]
+        return [glance(r) for r in begun if (r.call.call_sid, r.started_at) not in known]
 
     async def find(self, call_sid: str) -> dict[str, Any] | None:
         found = (r for r in self.records if r.call.call_sid == call_sid)
@@ -123,10 +128,25 @@ def test_a_call_without_an_answer_has_no_latency() -> None:
 def test_the_last_answer_and_the_worst() -> None:
     call = record(1)
     for total in (0.5, 2.25, 0.75):
-        call.turns.append(TurnRecord("?", Latency(9.0, 9.0, 9.0, sent=9.0 + total)))
-    call.turns.append(TurnRecord("and", Latency(20.0, 25.0, 25.0)))
+        call.add_turn("?", Latency(9.0, 9.0, 9.0, sent=9.0 + total))
+    late = call.add_turn("and", Latency(20.0, 25.0, 25.0))
     shown = glance(call)
     assert (shown["n_turns"], shown["last_ms"], shown["worst_ms"]) == (4, 750, 2250)
+    call.add_turn("hello?", Latency(30.0, 30.0, 30.0, sent=30.5))
+    assert late.latency
+    late.latency.sent = 25.0  # with an apology, of which we learn late
+    call.turn_changed(late)
+    call.turn_changed(call.turns[0])
+    shown = glance(call)
+    assert (shown["n_turns"], shown["last_ms"], shown["worst_ms"]) == (5, 500, 5000)
+
+
+async def test_an_archive_is_not_asked_for_a_list_that_calls_under_way_fill() -> None:
+    live, archive = [record(n, ended=False) for n in (3, 4)], Archive(record(1), record(2))
+    kept = Kept(Memory(*live), Siblings(), archive)
+    for limit, n_asked, shown in ((2, 0, [4.0, 3.0]), (3, 1, [4.0, 3.0, 2.0])):
+        assert [s["started_at"] for s in await kept.recent(Wanted(limit))] == shown
+        assert archive.n_asked == n_asked
 
 
 async def test_what_a_process_knows_goes_before_the_archive() -> None:

@@ -35,6 +35,9 @@ class Watcher:
     def call_changed(self, record: CallRecord) -> None:
         self.n_changes += 1
 
+    def call_moved(self, record: CallRecord) -> None:
+        pass
+
     def turn_changed(self, record: CallRecord, turn: object) -> None:
         pass
 

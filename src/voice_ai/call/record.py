@@ -82,7 +82,10 @@ class Watcher(Protocol):
     """Follows a call. It is called in the middle of it: it neither waits nor raises."""
 
     def call_changed(self, record: "CallRecord") -> None:
-        """See that something of the call itself has changed."""
+        """See that something of the call itself has changed, for good."""
+
+    def call_moved(self, record: "CallRecord") -> None:
+        """See that the call stands elsewhere, or more is recognised: many times a turn."""
 
     def turn_changed(self, record: "CallRecord", turn: TurnRecord) -> None:
         """See that a turn has come or changed."""
@@ -100,6 +103,7 @@ class CallRecord:
     `voicemail` is what such a machine was told of the agent's message.
     `late_tools` are results that came after the call, which nobody heard of any more.
     `arrivals` is how the caller's audio came in.
+    `last_ms` and `worst_ms` are the total latencies of the last turn answered and of the slowest.
     While the call is under way, `tell` takes what its carrier learns of it.
     """
 
@@ -122,9 +126,12 @@ class CallRecord:
     arrivals: Arrivals | None = field(default=None, repr=False)
     notes: list[Note] = field(default_factory=list)
     watchers: list[Watcher] = field(default_factory=list, repr=False)
+    last_ms: int | None = None
+    worst_ms: int | None = None
     _now_s: Callable[[], float] | None = field(default=None, repr=False)
     _began_s: float = 0.0
     _n_marks: int = 0
+    _n_answered: int = 0
 
     def begin(self, now_s: Callable[[], float]) -> None:
         """Count the call's time from now on; `now_s` is the clock of its latencies."""
@@ -194,21 +201,30 @@ class CallRecord:
         """Take where the call stands."""
         if phase != self.phase:
             self.phase = phase
-            self.changed()
+            self._moved()
 
     def hears(self, words: str) -> None:
         """Take what is recognised of the caller's turn so far."""
         if words != self.partial:
             self.partial = words
-            self.changed()
+            self._moved()
 
     def changed(self) -> None:
-        """Tell who watches that something of the call itself has changed."""
+        """Tell who watches that something of the call itself has changed, for good."""
         for watcher in self.watchers:
             watcher.call_changed(self)
 
+    def _moved(self) -> None:
+        for watcher in self.watchers:
+            watcher.call_moved(self)
+
     def turn_changed(self, turn: TurnRecord) -> None:
         """Tell who watches that a turn has changed."""
+        total_ms = turn.latency.total_ms if turn.latency else None
+        if total_ms is not None:
+            self.worst_ms = max(total_ms, self.worst_ms or 0)
+            if turn.n >= self._n_answered:
+                self._n_answered, self.last_ms = turn.n, total_ms
         for watcher in self.watchers:
             watcher.turn_changed(self, turn)
 

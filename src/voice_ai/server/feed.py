@@ -40,6 +40,8 @@ class Feed:
         self._call = record
         self._tell_soon()
 
+    call_moved = call_changed
+
     def turn_changed(self, record: CallRecord, turn: TurnRecord) -> None:
         """Tell a turn soon."""
         self._turns[turn.n] = turn

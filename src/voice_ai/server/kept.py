@@ -1,7 +1,7 @@
 """The calls that the console shows: of this process, of its siblings, and of an archive."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self, TypeAlias
 from urllib.parse import parse_qs
@@ -32,8 +32,10 @@ class Memory(Protocol):
 class Archive(Protocol):
     """Calls that outlive their process; those under way may be among them."""
 
-    async def recent(self, limit: int, before: float) -> list[Shown]:
-        """Return calls begun before this moment as `glance` does, newest first."""
+    async def recent(
+        self, limit: int, before: float, known: Container[tuple[str, float]]
+    ) -> list[Shown]:
+        """Return calls begun before this moment as `glance` does, newest first, but those known."""
 
     async def find(self, call_sid: str) -> Shown | None:
         """Return all of the newest call of this id."""
@@ -69,8 +71,8 @@ class Wanted:
     def choose(self, found: Iterable[Shown]) -> list[Shown]:
         """Return the calls of the list, newest first; each once, as it was found first."""
         once: dict[tuple[str, float], Shown] = {}
-        for shown in found:  # a caller who was put through in vain comes back under the same id
-            once.setdefault((shown["call_sid"], _started(shown)), shown)
+        for shown in found:
+            once.setdefault(_key(shown), shown)
         first = sorted(once.values(), key=lambda shown: (shown["ended"], -_started(shown)))
         return sorted(first[: self.limit], key=_started, reverse=True)
 
@@ -90,8 +92,10 @@ class Kept:
         found = self.recent_here(wanted)
         for theirs in await self._siblings.ask(recent=[wanted.limit, wanted.before]):
             found += theirs or []
-        if self._archive:
-            found += await self._archive.recent(wanted.limit, wanted.before)
+        n_live = sum(not shown["ended"] for shown in found)
+        if self._archive and n_live < wanted.limit:  # else there is no room for one that is over
+            known = {_key(shown) for shown in found}
+            found += await self._archive.recent(wanted.limit, wanted.before, known)
         return wanted.choose(found)
 
     async def find(self, call_sid: str) -> Shown | None:
@@ -120,14 +124,17 @@ def glance(record: CallRecord) -> Shown:
 
     A turn that nothing has been said to, yet or at all, has no latency.
     """
-    told = (turn.latency.total_ms for turn in record.turns if turn.latency)
-    totals = [total_ms for total_ms in told if total_ms is not None]
     return {
         **record.summary(),
         "n_turns": len(record.turns),
-        "last_ms": totals[-1] if totals else None,
-        "worst_ms": max(totals, default=None),
+        "last_ms": record.last_ms,
+        "worst_ms": record.worst_ms,
     }
+
+
+def _key(shown: Shown) -> tuple[str, float]:
+    """A caller who was put through in vain comes back under the same id."""
+    return shown["call_sid"], _started(shown)
 
 
 def _started(shown: Shown) -> float:

@@ -42,6 +42,9 @@ class MetricsWatch:
             self._count_turns(record)
             self._count_use(record)
 
+    def call_moved(self, record: CallRecord) -> None:
+        """See what is not counted."""
+
     def turn_changed(self, record: CallRecord, turn: TurnRecord) -> None:
         """Count every turn that is settled."""
         if self._count_turns(record):

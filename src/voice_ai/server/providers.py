@@ -1,7 +1,6 @@
 """From settings to services: what serves the calls, its rules, and how many it has room for."""
 
 import asyncio
-import gc
 import importlib
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -111,10 +110,6 @@ async def open_services(
         # The first stream of a process takes some 0.2 s longer, and a refused key shows now.
         async with stt.open(CallInfo(call_sid="")):
             pass
-        # A full collection with both SDKs loaded stops the
-        # loop for 56 ms, after the freeze 0.007 (DESIGN 1).
-        gc.collect()
-        gc.freeze()
         kept = Retention(settings.recording_retention_days, settings.recordings_max_mb << 20)
         folder = settings.data_dir / FOLDER
         recordings = await stack.enter_async_context(

@@ -7,7 +7,6 @@ another counts the calls that are left there. Each process holds a lock on a fil
 long as it lives: what a dead one held is given back when a place is missed.
 """
 
-import fcntl
 import hmac
 import os
 import secrets
@@ -22,6 +21,7 @@ from typing import Final, Self
 
 from voice_ai.errors import UsageError
 from voice_ai.server.admission import HOLD_S, TOKEN_OCTETS, USED_S, Clock
+from voice_ai.server.owners import Owner, alone
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS processes (owner TEXT PRIMARY KEY, takes_calls INTEGER);
@@ -41,22 +41,19 @@ class Shared:
     """
 
     def __init__(self, port: int, *, parent: Path | None = None) -> None:
-        self.owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.directory = (parent or _private_folder()) / str(port)
+        self._owner = Owner(self.directory)
+        self.owner = self._owner.name
         self._db: sqlite3.Connection
-        self._lock: int
 
     def __enter__(self) -> Self:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
-            others = [name for name in self._owners() if self.lives(name)]
-            if not others:  # what is left is of servers that are gone, perhaps of before a restart
+        with alone(self.directory):
+            # What is left of servers that are gone may be of before a restart of the machine.
+            if not self._owner.all_living():
                 for left in self.directory.glob("state.sqlite*"):
                     left.unlink()
-            fresh = self.directory / f"{self.owner}.new"
-            self._lock = os.open(fresh, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            fresh.rename(self._lock_file(self.owner))  # never seen without its lock
+            self._owner.hold()
             self._db = sqlite3.connect(
                 self.directory / "state.sqlite", timeout=BUSY_S, isolation_level=None
             )
@@ -69,8 +66,7 @@ class Shared:
             db.execute("DELETE FROM places WHERE owner = ?", (self.owner,))
             db.execute("DELETE FROM processes WHERE owner = ?", (self.owner,))
         self._db.close()
-        self._lock_file(self.owner).unlink(missing_ok=True)
-        os.close(self._lock)
+        self._owner.release()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -98,41 +94,11 @@ class Shared:
 
     def others(self) -> list[str]:
         """Return the other processes of this port that live."""
-        return [name for name in self._owners() if name != self.owner and self.lives(name)]
+        return [name for name in self._owner.all_living() if name != self.owner]
 
     def lives(self, owner: str) -> bool:
-        """Whether a process is there: it then holds its lock."""
-        if owner == self.owner:
-            return True
-        try:
-            descriptor = os.open(self._lock_file(owner), os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        for left in self.directory.glob(f"{owner}.*"):
-            left.unlink(missing_ok=True)
-        return False
-
-    def _owners(self) -> list[str]:
-        return [file.stem for file in self.directory.glob("*.lock")]
-
-    def _lock_file(self, owner: str) -> Path:
-        return self.directory / f"{owner}.lock"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let processes come one after the other, so that none clears away what is another's."""
-        descriptor = os.open(self.directory / "opening", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        """Whether a process is there."""
+        return self._owner.lives(owner)
 
 
 class SharedTokens:

@@ -147,6 +147,9 @@ class CallSpans:
         self._call.set_attribute("voice_ai.turns", len(record.turns))
         self._end(self._call, record.duration_ms)
 
+    def call_moved(self, record: CallRecord) -> None:
+        """See what is not traced."""
+
     def turn_changed(self, record: CallRecord, turn: TurnRecord) -> None:
         """Make the spans of the turns to which nothing is added any more."""
         if turn.over:

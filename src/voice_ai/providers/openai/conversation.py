@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -129,13 +129,14 @@ class ConversationDialogue:
         limit = turn if turn in self._record.uncertain else turn - 1
         if self._conv_id is not None and self._record.unsettled:
             try:
-                await self._agree(limit, said, wanted(said)[:-1], append=False)
+                await self._agree(limit, said, lambda: wanted(said)[:-1], append=False)
             except SERVICE_ERRORS as error:
                 self._lose(error)
-        asked = self._record.missing(said)
-        if self._conv_id is None or not asked or self._record.contradicts(turn, said):
+        items = wanted(said)
+        asked = self._record.missing(items)
+        if self._conv_id is None or not asked or self._record.contradicts(turn, items):
             await self._restart([])
-            asked = self._record.missing(said)
+            asked = self._record.missing(items)
         return asked
 
     async def _ask(
@@ -178,17 +179,25 @@ class ConversationDialogue:
     async def _settle(self, turn: int, said: Sequence[Said]) -> None:
         if self._conv_id is None:
             return
-        until = [one for one in wanted(said) if one.turn <= turn]
+
+        def until() -> list[Wanted]:
+            return [one for one in wanted(said) if one.turn <= turn]
+
         try:
             await self._agree(turn, said, until, append=True)
         except SERVICE_ERRORS as error:
             self._lose(error)
-            await self._restart(until)
+            await self._restart(until())
 
     async def _agree(
-        self, limit: int, said: Sequence[Said], expected: Sequence[Wanted], *, append: bool
+        self,
+        limit: int,
+        said: Sequence[Said],
+        expected: Callable[[], list[Wanted]],
+        *,
+        append: bool,
     ) -> None:
-        """Settle every turn of ours up to the limit.
+        """Settle every turn of ours up to the limit; `expected` is asked where one is uncertain.
 
         Without `append`, the caller is to send what is missing; an uncertain turn stays so until
         the service has accepted that.
@@ -201,9 +210,9 @@ class ConversationDialogue:
                 await self._delete(unheard)
                 self._record.drop(unheard)
             if uncertain:
-                await self._mend(expected, append=append)
+                await self._mend(expected(), append=append)
             elif unheard and append:
-                await self._append(self._record.missing(said, turn))
+                await self._append(self._record.missing(wanted(said), turn))
             if append or not uncertain:
                 self._record.settled(turn)
 

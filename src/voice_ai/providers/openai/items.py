@@ -1,8 +1,7 @@
 """What was said on a call and its agent's tools, as items and tools of the Responses service."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from voice_ai.providers.protocols import ToolSpec
 from voice_ai.turn.events import AgentSaid, CallerSaid, Said, ToolAnswered, ToolCalled
@@ -25,13 +24,25 @@ STRICT_KEYWORDS = frozenset(
 TYPED = frozenset({"type", "anyOf", "$ref"})
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """An item that the service's context should hold; `key` tells it from the call's others."""
 
     key: Key
     turn: int
-    item: InputItem
+    part: Said
+
+    @property
+    def item(self) -> InputItem:
+        """Build it: a call's history is compared many times, and only what is new is sent."""
+        match self.part:
+            case CallerSaid(_, text):
+                return message("user", text)
+            case AgentSaid(_, text):
+                return message("assistant", text)
+            case ToolCalled() as asked:
+                return _call(asked)
+            case ToolAnswered(_, call_id, text):
+                return {"type": "function_call_output", "call_id": call_id, "output": text}
 
 
 def agent_key(turn: int) -> Key:
@@ -58,19 +69,20 @@ def wanted(said: Sequence[Said]) -> list[Wanted]:
     answered = {part.call_id for part in said if isinstance(part, ToolAnswered)}
     items: list[Wanted] = []
     for part in said:
-        match part:
-            case CallerSaid(turn, text):
-                items.append(Wanted(("caller", turn, text), turn, message("user", text)))
-            case AgentSaid(turn, text):
-                if text.strip():
-                    items.append(Wanted(agent_key(turn), turn, message("assistant", text)))
-            case ToolCalled(turn, call_id):
-                items.append(Wanted(called_key(call_id), turn, _call(part)))
-                if call_id not in answered:
-                    items.append(output(turn, call_id, NO_RESULT))
-            case ToolAnswered(turn, call_id, text):
-                if call_id in called:
-                    items.append(output(turn, call_id, text))
+        turn = part.turn
+        match part:  # without patterns for the fields, which make it twice as long
+            case CallerSaid():
+                items.append(Wanted(("caller", turn, part.text), turn, part))
+            case AgentSaid():
+                if part.text.strip():
+                    items.append(Wanted(agent_key(turn), turn, part))
+            case ToolCalled():
+                items.append(Wanted(called_key(part.call_id), turn, part))
+                if part.call_id not in answered:
+                    items.append(no_result(turn, part.call_id))
+            case ToolAnswered():
+                if part.call_id in called:
+                    items.append(Wanted(answered_key(part.call_id), turn, part))
     return items
 
 
@@ -80,10 +92,9 @@ def message(role: str, text: str) -> InputItem:
     return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
 
 
-def output(turn: int, call_id: str, text: str) -> Wanted:
-    """Build a tool's output."""
-    item = {"type": "function_call_output", "call_id": call_id, "output": text}
-    return Wanted(answered_key(call_id), turn, item)
+def no_result(turn: int, call_id: str) -> Wanted:
+    """Return the output of a tool that gave none."""
+    return Wanted(answered_key(call_id), turn, ToolAnswered(turn, call_id, NO_RESULT))
 
 
 def _call(part: ToolCalled) -> InputItem:

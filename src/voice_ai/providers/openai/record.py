@@ -10,14 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from voice_ai.providers.openai.items import (
-    NO_RESULT,
     Key,
     Wanted,
     agent_key,
     answered_key,
     called_key,
-    output,
-    wanted,
+    no_result,
 )
 from voice_ai.turn.events import AgentSaid, Said
 from voice_ai.wire.responses import Item
@@ -96,25 +94,24 @@ class Record:
         """Note items that we appended; the service answers them in our order."""
         self.entries += [Entry(one.key, item.id) for one, item in zip(added, items, strict=True)]
 
-    def missing(self, said: Sequence[Said], up_to: int | None = None) -> list[Wanted]:
-        """Return what the conversation lacks of what was said, up to a turn.
+    def missing(self, items: Sequence[Wanted], up_to: int | None = None) -> list[Wanted]:
+        """Return what the conversation lacks of the items of what was said, up to a turn.
 
-        The outputs of calls that `said` does not know come first.
+        The outputs of calls that they do not know come first.
         """
         kept = {entry.key for entry in self.entries}
-        items = wanted(said)
         known = kept | {one.key for one in items}
         calls = [key[2] for key in kept if key[0] == "called"]
         forgotten = [
-            output(0, call_id, NO_RESULT) for call_id in calls if answered_key(call_id) not in known
+            no_result(0, call_id) for call_id in calls if answered_key(call_id) not in known
         ]
         return forgotten + [
             one for one in items if one.key not in kept and (up_to is None or one.turn <= up_to)
         ]
 
-    def contradicts(self, turn: int, said: Sequence[Said]) -> bool:
-        """Tell whether the conversation holds words of earlier turns that were not said."""
-        keys = {one.key for one in wanted(said)}
+    def contradicts(self, turn: int, items: Sequence[Wanted]) -> bool:
+        """Tell whether the conversation holds words of earlier turns that are not of the items."""
+        keys = {one.key for one in items}
         return any(
             entry.key not in keys
             for entry in self.entries

@@ -5,9 +5,9 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from voice_ai.call.record import CallRecord, Note, TurnRecord
 from voice_ai.server.archive import reading
@@ -22,12 +22,22 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# What changes many times a turn, and is no reason to write.
-PASSING: Final = {"partial": "", "phase": "", "duration_ms": 0, "cost": {}}
+# Seconds after which what does not end a turn or a call is written: a turn changes some five times
+# before it is over.
+SOON_S: Final = 2.0
+# Seconds that what is kept of a call's cost may be old while the call is under way.
+COST_S: Final = 30.0
 # Calls under way that are known at once; beyond it the oldest one's changes are all written.
 MAX_KNOWN: Final = 4096
 # Seconds for the last changes when the server ends; a transaction takes milliseconds.
 LEAVE_S: Final = 5.0
+
+
+class _Known(NamedTuple):
+    """What was last kept of a call under way, and when, by the monotonic clock."""
+
+    summary: dict[str, Any]
+    at_s: float
 
 
 class Archive:
@@ -40,7 +50,9 @@ class Archive:
     def __init__(self, keeping: Keeping) -> None:
         self._file = keeping.file
         self._pending = Pending()
-        self._known: dict[tuple[str, float], tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._known: dict[tuple[str, float], _Known] = {}
+        self._changed: dict[Key, tuple[CallRecord, TurnRecord | None]] = {}
+        self._handle: asyncio.TimerHandle | None = None
         self._writer = Writer(keeping, self._pending, self._summary)
         self._is_unreadable = False
 
@@ -49,6 +61,7 @@ class Archive:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._flush()
         if not await asyncio.to_thread(self._writer.leave, LEAVE_S):
             logger.warning("the last changes of calls are not written: %s hangs", self._file)
 
@@ -63,31 +76,47 @@ class Archive:
         return self._writer.n_lost
 
     def call_changed(self, record: CallRecord) -> None:
-        """Keep the call's summary, unless only what passes is new."""
-        summary = _summary(record)
-        known = self._known.get((record.call.call_sid, record.started_at))
-        if not known or known[0] != summary | PASSING:
-            self._put_call(record, summary)
+        """Keep the call's summary: within two seconds, its beginning and its end at once."""
+        call = record.call.call_sid, record.started_at
+        if record.ended or call not in self._known:
+            self._put_call(record)
+        else:
+            self._put_later(Key("call", *call), record, None)
+
+    def call_moved(self, record: CallRecord) -> None:
+        """See what passes, and is no reason to write."""
 
     def turn_changed(self, record: CallRecord, turn: TurnRecord) -> None:
-        """Keep the turn as it is now; with one that is over, what the call has cost by then."""
-        self._put(Key("turn", record.call.call_sid, record.started_at, turn.n), turn.as_json())
-        if turn.over:
-            self._put_call(record, _summary(record))
+        """Keep the turn within two seconds; at once if it is over, and what the call has cost."""
+        key = Key("turn", record.call.call_sid, record.started_at, turn.n)
+        if not turn.over:
+            self._put_later(key, record, turn)
+            return
+        self._changed.pop(key, None)
+        self._put(key, turn.as_json())
+        known = self._known.get((record.call.call_sid, record.started_at))
+        if not known or time.monotonic() - known.at_s >= COST_S:
+            self._put_call(record)
 
     def noted(self, record: CallRecord, note: Note) -> None:
-        """Keep the note if its record does."""
-        if record.notes and record.notes[-1] is note:
-            n = len(record.notes)
-            self._put(Key("note", record.call.call_sid, record.started_at, n), note.as_json())
+        """Keep the note within two seconds if its record does."""
+        if record.notes and record.notes[-1] is note and not self._writer.refused:
+            key = Key("note", record.call.call_sid, record.started_at, len(record.notes))
+            self._pending.put(Row(key, note.as_json(), time.monotonic()))
+            self._flush_later()
 
-    async def recent(self, limit: int = 50, before: float = math.inf) -> list[dict[str, Any]]:
-        """Return summaries of kept calls that began before a time, newest first.
+    async def recent(
+        self,
+        limit: int = 50,
+        before: float = math.inf,
+        known: Container[reading.CallKey] = frozenset(),
+    ) -> list[dict[str, Any]]:
+        """Return summaries of kept calls begun before a time, newest first, but for those known.
 
         Each has `n_turns`, `last_ms` and `worst_ms` beside: the total latency of the last turn that
         was answered and of the slowest. Without a file that can be read there are none.
         """
-        return await self._read(lambda: reading.recent(self._file, limit, before), [])
+        return await self._read(lambda: reading.recent(self._file, limit, before, known), [])
 
     async def find(self, call_sid: str) -> dict[str, Any] | None:
         """Return the newest call of this id as its record showed it; None if it is not kept."""
@@ -121,26 +150,48 @@ class Archive:
         self._is_unreadable = False
         return found
 
-    def _put_call(self, record: CallRecord, summary: dict[str, Any]) -> None:
-        call = record.call.call_sid, record.started_at
-        self._put(Key("call", *call), summary)
+    def _put_call(self, record: CallRecord) -> None:
+        call, summary = (record.call.call_sid, record.started_at), _summary(record)
+        key = Key("call", *call)
+        self._changed.pop(key, None)
+        self._put(key, summary)
         if summary["ended"]:
             self._known.pop(call, None)
             return
         if len(self._known) >= MAX_KNOWN:
             self._known.pop(next(iter(self._known)))
-        self._known[call] = summary | PASSING, summary
+        self._known[call] = _Known(summary, time.monotonic())
 
     def _put(self, key: Key, value: dict[str, Any]) -> None:
         if not self._writer.refused:
             self._pending.put(Row(key, value, time.monotonic()))
-            if key.kind == "call" or value.get("over"):
-                self._writer.wake()
+            self._writer.wake()
+
+    def _put_later(self, key: Key, record: CallRecord, turn: TurnRecord | None) -> None:
+        self._changed[key] = record, turn
+        self._flush_later()
+
+    def _flush_later(self) -> None:
+        if self._handle is None:
+            self._handle = asyncio.get_running_loop().call_later(SOON_S, self._flush)
+
+    def _flush(self) -> None:
+        """Put what has changed, as it is now."""
+        if self._handle:
+            self._handle.cancel()
+            self._handle = None
+        changed, self._changed = self._changed, {}
+        for key, (record, turn) in changed.items():
+            if turn is not None:
+                self._put(key, turn.as_json())
+            else:
+                self._put_call(record)
+        self._writer.wake()
 
     def _summary(self, call_sid: str, started_at: float) -> dict[str, Any] | None:
         """Return what was last kept of a call under way; asked by the writer's thread."""
         known = self._known.get((call_sid, started_at))
-        return known[1] if known else None
+        return known.summary if known else None
 
 
 def _summary(record: CallRecord) -> dict[str, Any]:

@@ -7,21 +7,18 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from voice_ai.server.archive.owners import Owner, alone
 from voice_ai.server.archive.pending import MAX_ROWS, Pending
 from voice_ai.server.archive.rows import Row
 from voice_ai.server.archive.schema import NewerError, move_aside, open_file
 from voice_ai.server.archive.store import Known, Store, by_call
 from voice_ai.server.archive.sweep import Keeping, sweep
+from voice_ai.server.owners import Owner, alone
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two transactions, at least: a turn changes some six times, often within this, and
-# 100 calls would wake the thread for each. What is lost with a killed process is no older.
+# Seconds between two transactions, at least: one costs as much as a dozen rows, and of 100 calls a
+# turn is over every tenth of a second. What is lost with a killed process is no older.
 REST_S: Final = 0.1
-# Seconds after which what nobody woke the writer for is written: a turn that is not over changes
-# some five times before it is, and a transaction costs as much as a dozen rows.
-PASSING_S: Final = 1.0
 # Seconds after which words that are due are gone, and before a file that failed is tried again.
 SWEEP_S: Final = 60.0
 RETRY_S: Final = 5.0
@@ -44,7 +41,7 @@ class Writer(threading.Thread):
         self._keeping = keeping
         self._pending = pending
         self._retry_s = retry_s
-        self._owner = Owner(keeping.directory)
+        self._owner = Owner(keeping.directory / "servers")
         self._store = Store(self._owner.name, known, keeps_words=keeping.words_s > 0)
         self._db: sqlite3.Connection | None = None
         self._inode = 0
@@ -86,10 +83,12 @@ class Writer(threading.Thread):
                 is_well = self._work()
                 if self.refused:
                     return
-                self._leaving.wait(REST_S if is_well else self._retry_s)
-                if is_well:
-                    self._wake.wait(PASSING_S)
-                    self._wake.clear()
+                if not is_well:
+                    self._leaving.wait(self._retry_s)
+                    continue
+                time.sleep(REST_S)  # a wait for an event costs several times as much
+                self._wake.wait(SWEEP_S)
+                self._wake.clear()
             self._work()
         finally:
             self._close()
@@ -127,8 +126,9 @@ class Writer(threading.Thread):
     def _open(self) -> sqlite3.Connection:
         """Return the file as it is now: somebody may have moved or deleted the one that we had."""
         file = self._keeping.file
-        if self._db is not None and file.exists() and file.stat().st_ino == self._inode:
-            return self._db
+        with suppress(FileNotFoundError):
+            if self._db is not None and file.stat().st_ino == self._inode:
+                return self._db
         self._close()
         directory = self._keeping.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

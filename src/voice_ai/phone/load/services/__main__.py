@@ -29,7 +29,7 @@ async def run(plan: Plan) -> None:
         loop = asyncio.get_running_loop()
         lines = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-        gc.freeze()
+        gc.disable()  # a collection delays all that is served, and a load comes to an end
         _tell(addresses)
         while line := await lines.readline():
             match line.strip():

@@ -13,11 +13,15 @@ from pathlib import Path
 
 
 class Owner:
-    """This process to the others who write into a folder."""
+    """This process to the others that share a folder.
+
+    Args:
+        directory: for the locks; what a process has beside its own is named by it, `NAME.*`.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._directory = directory / "servers"
+        self._directory = directory
         self._lock: int | None = None
 
     def hold(self) -> None:
@@ -58,8 +62,14 @@ class Owner:
             return True
         finally:
             os.close(descriptor)
-        file.unlink(missing_ok=True)
+        for left in self._directory.glob(f"{name}.*"):
+            left.unlink(missing_ok=True)
         return False
+
+    def all_living(self) -> list[str]:
+        """Return the names of those that live; what the dead left is cleared away."""
+        names = [file.stem for file in self._directory.glob("*.lock")]
+        return [name for name in names if self.lives(name)]
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}.lock"
