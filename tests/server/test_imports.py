@@ -11,22 +11,19 @@ from fakes.openai_api import FakeOpenAI
 from fakes.twilio_rest import ACCOUNT_SID, FakeTwilioRest
 
 SOURCE = Path(__file__).parents[2] / "src"
-LOADED = """
-import asyncio, gc, sys
-from contextlib import AsyncExitStack
+SERVED = """
+import asyncio, gc, os, signal, sys
 from voice_ai.server.agents import load_agent
-from voice_ai.server.app import App
+from voice_ai.server.running import run
 from voice_ai.server.settings import load_settings
 
-async def main():
-    settings = load_settings(None, keep_calls=False)
-    app = App(settings, load_agent(settings.agent))
-    async with AsyncExitStack() as stack, app.listen():
-        await app.load(stack)
+def tell(line):
+    if line.startswith("Ready"):
         print(gc.get_freeze_count(), *sys.modules)
-        del app
+        os.kill(os.getpid(), signal.SIGTERM)
 
-asyncio.run(main())
+settings = load_settings(None, keep_calls=False)
+asyncio.run(run(settings, load_agent(settings.agent), tell))
 """
 REMOTE = {"deepgram", "openai", "httpx2", "voice_ai.providers.deepgram.flux"}
 LOCAL = {"ctranslate2", "faster_whisper", "hibari", "onnxruntime", "silero_vad"}
@@ -38,7 +35,7 @@ NEVER = {"twilio.rest", "numpy.testing", "scipy", "torch", "voice_ai.phone", "op
 async def loaded(**settings: str) -> tuple[int, set[str]]:
     """Start a server in a process of its own; return what it froze and what it imported."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", LOADED),
+        *(sys.executable, "-c", SERVED),
         env={"PORT": "0", "PYTHONPATH": str(SOURCE)} | settings,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -15,7 +15,6 @@ from voice_ai.server.admission import Admission, Places, Tokens, TokenStore
 from voice_ai.server.archive import Archive, open_archive
 from voice_ai.server.assets import Assets, read_assets
 from voice_ai.server.calls import Calls, Privacy
-from voice_ai.server.collector import Collector
 from voice_ai.server.console import Console, Keys
 from voice_ai.server.cpu import CpuMeter
 from voice_ai.server.forgetting import Forgetting
@@ -241,7 +240,6 @@ class App:
         self._stack = stack
         stack.enter_context(self._cpu)
         stack.enter_context(LagMeter(self._metrics.loop_lag))
-        stack.enter_context(Collector(lambda: self._calls.n_open))
         self._readiness.set(services)
         self._admission.limit = capacity(self._settings)
         if self._shared:
@@ -265,6 +263,11 @@ class App:
     def ready(self) -> bool:
         """Whether calls are taken."""
         return self._readiness.ready
+
+    @property
+    def n_open(self) -> int:
+        """How many calls there are, with those that have not been let in yet."""
+        return self._calls.n_open
 
     async def drain(self) -> None:
         """Take no new calls; return when those under way are over, or have had their goodbye."""

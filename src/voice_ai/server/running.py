@@ -15,6 +15,7 @@ import uvloop
 from voice_ai.agent import Agent
 from voice_ai.server.agents import load_agent
 from voice_ai.server.app import App
+from voice_ai.server.collector import Collector
 from voice_ai.server.face import HERE_ONLY, Screen, facts
 from voice_ai.server.outside import Outside, Wishes, open_outside
 from voice_ai.server.settings import Settings
@@ -72,6 +73,7 @@ async def run(
         async with AsyncExitStack() as stack, app.listen():
             tell(f"Listening on {app.url}, loading {app.face.providers}.")
             await app.load(stack)
+            stack.enter_context(Collector(lambda: app.n_open))
             for fact in facts(settings, agent, app.url):
                 tell(fact)
             here_only = "" if settings.public_url else f" {HERE_ONLY}"
