@@ -4,7 +4,7 @@
 and turn goes into the database, and a page has the list of calls open. Two servers share a core and
 have the same calls, so that whatever else the machine does befalls both. One after the other,
 single runs differ by 15 %; side by side, two of a kind by half a percent, which `--same` shows.
-Issue 7 allows a ratio of 1.03.
+To reach: a ratio of 1.03 at most.
 """
 
 import argparse

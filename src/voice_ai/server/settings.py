@@ -167,7 +167,8 @@ class Settings(BaseSettings):
     outbound: bool = False
     api_token: Key | None = None
     max_calls: Annotated[int, Field(ge=1)] | None = None
-    # The vendors' own limits for a new account (WIRE 2.1). OpenAI's are requests a minute.
+    # The vendors' own limits for a new account: developers.deepgram.com/reference/api-rate-limits.
+    # OpenAI's are requests a minute.
     flux_concurrency: Annotated[int, Field(ge=1)] = 50
     flux_spare: bool = False
     aura_concurrency: Annotated[int, Field(ge=1)] = 40
@@ -199,7 +200,7 @@ class Settings(BaseSettings):
     recordings_max_mb: Annotated[int, Field(ge=1)] = 1024
     recording_notice: Annotated[str, Field(max_length=500)] | None = None
     history: Literal["conversation", "local"] = "conversation"
-    # Flux's own ranges (WIRE 2.1).
+    # Flux's own ranges: developers.deepgram.com/docs/flux/configuration.
     eot_threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.6
     eager_eot_threshold: Annotated[float, Field(ge=0.3, le=0.9)] | None = None
     eot_timeout_ms: Annotated[int, Field(ge=500, le=60_000)] = 3000

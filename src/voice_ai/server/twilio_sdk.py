@@ -16,7 +16,7 @@ from twilio.twiml.voice_response import Connect, VoiceResponse  # type: ignore[i
 
 from voice_ai.server.http import Request
 
-# WIRE 4.1: name and value of a <Parameter> are at most 500 characters together.
+# Twilio takes 500 with the name: twilio.com/docs/voice/twiml/stream.
 MAX_PARAMETER_CHARS: Final = 400
 # Of a sentence to be spoken: Twilio takes 4,096 (twilio.com/docs/voice/twiml/say).
 MAX_SAID_CHARS: Final = 2_000

@@ -10,7 +10,7 @@ from websockets.protocol import State
 from voice_ai.errors import PeerError
 
 # Seconds for one message; a peer that does not read costs its socket's buffer, then its call.
-# bolna allows 5 s too (FIELD 1a, "half-dead socket").
+# bolna allows 5 s too, by its OUTPUT_SEND_TIMEOUT_S.
 SEND_TIMEOUT_S = 5.0
 # Seconds for the closing handshake; the front's limit for it is 3.
 CLOSE_TIMEOUT_S = 4.0

@@ -92,7 +92,7 @@ async def load(plan: LoadPlan, behind: Behind | None, tell: Tell) -> Measured:
         PeerError: the server's process, or the services', is gone.
     """
     idle = usage(plan.pid) if plan.pid is not None else None
-    with _before_others():
+    with _before_others(), _uncollected():
         return await _load(plan, behind, tell, idle)
 
 
@@ -108,6 +108,16 @@ def _before_others() -> Iterator[None]:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let no collection delay the callers' frames, by up to 50 ms: a load comes to an end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 async def _load(plan: LoadPlan, behind: Behind | None, tell: Tell, idle: Usage | None) -> Measured:
     callers = Callers(plan.call, plan.n_calls)
     async with (
@@ -115,9 +125,6 @@ async def _load(plan: LoadPlan, behind: Behind | None, tell: Tell, idle: Usage |
         callers.calling(lambda n: tell("opening", n, plan.n_calls)),
     ):
         await _wait("warming up", plan.warmup_s, tell)
-        # A collection delays the callers' frames by up to 50 ms, and a load comes to an end.
-        gc.collect()
-        gc.disable()
         lag_before = await _lag_buckets(http, plan.call.server_url)
         if behind is not None:
             await behind.begin()
@@ -128,7 +135,6 @@ async def _load(plan: LoadPlan, behind: Behind | None, tell: Tell, idle: Usage |
         late, calls, n_up = callers.late.spread(), callers.count_anew(), callers.n_up
         services = await behind.end() if behind is not None else None
         lag_after = await _lag_buckets(http, plan.call.server_url)
-    gc.enable()
     return Measured(
         n_calls=plan.n_calls,
         n_up=n_up,
