@@ -8,7 +8,7 @@ from typing import Final
 from voice_ai.server.archive.rows import Key, Row
 
 # Rows; 0.5 to 4 KB each, so some 10 MB when a file cannot be written. A writer that can takes all
-# of them four times a second, and 100 calls make a few dozen in that time.
+# of them six times a second, and 100 calls make a few dozen in that time.
 MAX_ROWS: Final = 4096
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two transactions, at least: one costs as much as a dozen rows, and of 100 calls a
 # turn is over every tenth of a second. What is lost with a killed process is no older.
-REST_S: Final = 0.25
+REST_S: Final = 0.15
 # Seconds after which words that are due are gone, and before a file that failed is tried again.
 SWEEP_S: Final = 60.0
 RETRY_S: Final = 5.0
