@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from faults.phone import Phone
 from faults.script import AGENT, TURNS
 
-# Issue 6: the longest that a caller who waits may hear nothing.
+# The longest that a caller who waits may hear nothing.
 SILENCE_MS = 2500
 
 

@@ -45,7 +45,7 @@ ASKED_FOR = os.environ.get("VOICE_AI_TURNS")
 N_TURNS = int(ASKED_FOR or 20)
 N_VIRTUAL_TURNS, N_DRAFTED_TURNS = 100, 20
 ROUNDS = 2
-# What issue 7 asks for.
+# As far as two who tell the same may differ.
 AGREE_MS = 5.0
 # A phone plays frame by frame: what comes waits for the next one, and a mark comes back as the last
 # frame before it begins. So by the marks the first sound seems to be heard up to a frame sooner.
