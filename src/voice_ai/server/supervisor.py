@@ -73,6 +73,17 @@ def _shared(settings: Settings, port: int) -> Settings:
     return settings.model_copy(update={"port": port, "reuse_port": True})
 
 
+def tell(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to a process that may just have ended.
+
+    `Process.send_signal` raises when it has, and before Python 3.13 may take its exit code from
+    who waits for it, who is then told 255 (python/cpython#87744).
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
 def is_orphan() -> bool:
     """Whether this process is a worker whose supervisor is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
@@ -148,7 +159,7 @@ class Supervisor:
         if self._outside:
             self._outside.leave()
         for worker in self._workers.values():
-            worker.process.send_signal(number)
+            tell(worker.process, number)
 
     async def _keep(self, number: int) -> None:
         """Have a worker of this number for as long as we run."""
@@ -194,7 +205,7 @@ class Supervisor:
         )
         worker = self._workers[number] = Worker(process)
         if self._signal is not None:  # it came while this one was being born
-            process.send_signal(self._signal)
+            tell(process, self._signal)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_face(worker))
             group.create_task(self._read_log(worker))
