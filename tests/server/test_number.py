@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -297,6 +297,15 @@ async def until(condition: Any, server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.fixture
+def hung_up() -> Iterator[None]:
+    """Have what we start end by SIGHUP, though nohup may have started us."""
+    kept = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, kept)
+
+
+@pytest.mark.usefixtures("hung_up")
 @pytest.mark.parametrize("options", [[], ["--workers", "2"]])
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
 async def test_the_server_points_it_here_and_puts_it_back_at_its_end(
