@@ -58,6 +58,8 @@ def settings(deepgram: FakeDeepgram, openai: FakeOpenAI, **changes: Any) -> Sett
         "public_url": PUBLIC_URL,
         "twilio_auth_token": AUTH_TOKEN,
         "keep_calls": False,
+        # Its thread is the test's, with all that pytest does in it.
+        "max_cpu_percent": 100,
     }
     return Settings(_env_file=None, **(fields | changes))
 

@@ -265,7 +265,7 @@ async def hold_up(deepgram: FakeDeepgram, stream: FluxStream, made: list[bytes])
         while connection.is_writable:
             assert len(made) < 10_000
             say()
-        for _ in range(20):  # the kernel may still move some of it
+        for _ in range(200):  # the kernel may still move some of it
             await asyncio.sleep(0.001)
     n_untaken = len(made)
     for _ in range(int((SEND_TIMEOUT_S - 0.1) * 1000 / CHUNK_MS)):

@@ -132,8 +132,6 @@ class Scene:
 
     async def play(self, **settings: Any) -> None:
         """Hold the calls and collect every number there is."""
-        # No call is refused for a loop that is busy: on virtual time it always is.
-        settings |= {"max_cpu_percent": 100}
         deepgram = FakeDeepgram(self.flux, self.aura)
         async with (
             serving(deepgram=deepgram, openai=self.openai, **settings) as world,
