@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from voice_ai.server.supervisor import tell
+from voice_ai.server.supervisor import send_signal
 
 
 @pytest.fixture
@@ -31,6 +31,6 @@ async def test_a_signal_to_a_process_that_has_just_ended_leaves_its_exit_code(
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(7)")
     # Ended, and the loop does not know.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
-    tell(process, signal.SIGTERM)
+    send_signal(process, signal.SIGTERM)
     assert await process.wait() == 7
-    tell(process, signal.SIGTERM)  # and none is sent to a process that has been waited for
+    send_signal(process, signal.SIGTERM)  # and none is sent to a process that has been waited for

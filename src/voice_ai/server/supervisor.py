@@ -73,7 +73,7 @@ def _shared(settings: Settings, port: int) -> Settings:
     return settings.model_copy(update={"port": port, "reuse_port": True})
 
 
-def tell(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+def send_signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     """Send a signal to a process that may just have ended.
 
     `Process.send_signal` raises when it has, and before Python 3.13 may take its exit code from
@@ -159,7 +159,7 @@ class Supervisor:
         if self._outside:
             self._outside.leave()
         for worker in self._workers.values():
-            tell(worker.process, number)
+            send_signal(worker.process, number)
 
     async def _keep(self, number: int) -> None:
         """Have a worker of this number for as long as we run."""
@@ -205,7 +205,7 @@ class Supervisor:
         )
         worker = self._workers[number] = Worker(process)
         if self._signal is not None:  # it came while this one was being born
-            tell(process, self._signal)
+            send_signal(process, self._signal)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_face(worker))
             group.create_task(self._read_log(worker))
