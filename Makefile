@@ -89,7 +89,7 @@ coverage-ext: $(VENV)/.dev  ## Lines of ext/ that the codec tests run
 bench: $(VENV)/.bench    ## Every unit of the codec beside its peers, and what was to be reached
 	$(BIN)/python -m pytest benches
 
-bench-load: $(VENV)/.load $(VENV)/peers/.ready  ## Our server under load beside its peers; a quarter of an hour
+bench-load: $(VENV)/.load $(VENV)/peers/.ready  ## Our server under load beside its peers; half an hour
 	$(BIN)/python -m benches.bench_load --pipecat $(VENV)/peers/bin/python
 
 build: $(VENV)/.dev      ## sdist and wheel, in dist/

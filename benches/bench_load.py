@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benches.load.rows import CAPACITY, COST, MISSED, Results, Verdict, verdicts
+from benches.load.rows import CAPACITY, COST, MISSED, Calls, Results, Verdict, verdicts
 from benches.load.runs import WAYS, Rig, machine, plan
 
 OUT = Path("build/bench/load.json")
@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     rig = Rig(options.seconds, options.warmup, options.pipecat)
     results = Results(absent=dict(rig.absent()))
-    calls = (options.few, options.many, options.middle)
-    loads = plan(*calls, options.ways, batched=options.batched)
+    calls = Calls(options.few, options.many, options.middle, options.full)
+    loads = plan(calls, options.ways, batched=options.batched)
     loads = [load for load in loads if load.program not in results.absent]
     began, n_runs = time.monotonic(), len(loads) * options.repeats
     for n in range(n_runs):
@@ -99,9 +99,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--repeats", type=int, default=3, help="times round all of it")
     add("--seconds", type=float, default=8.0, help="each run; 8 are one turn of every call")
     add("--warmup", type=float, default=6.0, help="before, so that all is imported and connected")
-    add("--few", type=int, default=10, help="calls of the comparison with the peers")
-    add("--many", type=int, default=100, help="calls by which our capacity is told")
-    add("--middle", type=int, default=50, help="calls by which turns are timed")
+    add("--few", type=int, default=Calls().few, help="calls of the comparison with the peers")
+    add("--many", type=int, default=Calls().many, help="calls by which our capacity is told")
+    add("--middle", type=int, default=Calls().middle, help="calls by which turns are timed")
+    add("--full", type=int, default=Calls().full, help="calls that come near to our capacity")
     add("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="some of it only")
     add("--batched", action="store_true", help="FastAPI sending Flux 80 ms too")
     add("--pipecat", type=Path, default=Path(".venv/peers/bin/python"), help="its Python")

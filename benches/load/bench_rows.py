@@ -13,6 +13,7 @@ from benches.load.rows import (
     NOT_MEASURED,
     OURS,
     TURN,
+    Calls,
     Limit,
     Load,
     NothingLost,
@@ -22,7 +23,7 @@ from benches.load.rows import (
 )
 from benches.load.runs import COMMANDS, PEERS, WAYS, plan
 
-CALLS = (10, 100, 50)
+CALLS = Calls()
 PEER, US = Load("peer", 10), Load(OURS, 10)
 AT_LEAST = Ratio("row", COST, PEER, US, 10)
 AT_MOST = Ratio("row", COST, US, PEER, 1.25, at_least=False)
@@ -110,7 +111,7 @@ def bench_peers_may_lose() -> None:
 
 
 def bench_each_row_has_its_runs_and_each_program_its_file() -> None:
-    loads = plan(*CALLS, list(WAYS), batched=True)
+    loads = plan(CALLS, list(WAYS), batched=True)
     assert len(loads) == len(set(loads))
     results = Results({load: [run(1.0)] for load in loads})
     assert not [row for row in verdicts(results, CALLS, list(WAYS)) if "did not run" in row.word]

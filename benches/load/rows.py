@@ -15,6 +15,7 @@ COST = ("server", "cpu_us_per_frame_pair")
 CAPACITY = ("server", "calls_per_core")
 TURN, BARGE_IN = ("turn_ms", "total"), ("barge_in_ms",)
 TO_FLUX, TO_CALLER = ("added_delay_ms", "caller_to_flux"), ("added_delay_ms", "aura_to_caller")
+LAG = ("loop_lag_ms", "p99_9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,23 @@ class Load:
     program: str
     n_calls: int
     way: str = "PCM16"
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How many calls at once.
+
+    Args:
+        few: of the comparison, which a peer can carry.
+        many: by which our capacity is told.
+        middle: by which turns are timed.
+        full: some 80 % of our capacity, as near as the rig comes to it.
+    """
+
+    few: int = 10
+    many: int = 100
+    middle: int = 200
+    full: int = 300
 
 
 @dataclass(slots=True)
@@ -151,49 +169,48 @@ def _word(value: float, bound: float, at_least: bool) -> str:
     return MET if (value >= bound if at_least else value <= bound) else MISSED
 
 
-def rows(few: int, many: int, middle: int, ways: Sequence[str]) -> Iterator[Row]:
-    """Yield what is to be reached.
-
-    Args:
-        few: the calls of the comparison, which a peer can carry.
-        many: calls by which our capacity is told.
-        middle: calls by which turns are timed.
-        ways: those that are measured.
-    """
+def rows(calls: Calls, ways: Sequence[str]) -> Iterator[Row]:
+    """Yield what is to be reached, of the ways that are measured."""
     for way in ("PCM16", "100 ms bursts", "mulaw"):
         if way in ways:
-            yield from _costs(way, few, many)
+            yield from _costs(way, calls)
     if "mulaw" in ways:
-        fastapi, ours = Load(FASTAPI, few, "mulaw"), Load(OURS, few, "mulaw")
+        fastapi, ours = Load(FASTAPI, calls.few, "mulaw"), Load(OURS, calls.few, "mulaw")
         yield Ratio("mulaw: CPU, FastAPI passing it through, by ours", COST, fastapi, ours, None)
     if "PCM16" in ways:
-        yield from _times(many, middle)
+        yield from _times(calls)
     if "barge-in" in ways:
-        row = f"start of turn to clear, p99, N = {middle}"
-        yield Limit(row, (*BARGE_IN, "p99"), Load(OURS, middle, "barge-in"), 5.0)
+        row = f"start of turn to clear, p99, N = {calls.middle}"
+        yield Limit(row, (*BARGE_IN, "p99"), Load(OURS, calls.middle, "barge-in"), 5.0)
     yield NothingLost()
 
 
-def _times(many: int, middle: int) -> Iterator[Limit]:
+def _times(calls: Calls) -> Iterator[Row]:
     for share, bound in (("p50", 5.0), ("p99", 15.0)):
-        row = f"end of turn to first media, {share}, N = {middle}"
-        yield Limit(row, (*TURN, share), Load(OURS, middle), bound)
+        row = f"end of turn to first media, {share}, N = {calls.middle}"
+        yield Limit(row, (*TURN, share), Load(OURS, calls.middle), bound)
     # The rig counts from the last frame of a message, so that its 80 ms are not in it.
-    for row, figure in (("last frame in to Flux", TO_FLUX), ("TTS in to media out", TO_CALLER)):
-        yield Limit(f"{row}, p99, N = {many}", (*figure, "p99"), Load(OURS, many), 2.0)
+    row, to_flux = "last frame in to Flux, p99", (*TO_FLUX, "p99")
+    yield Limit(f"{row}, N = {calls.many}", to_flux, Load(OURS, calls.many), 2.0)
+    ours, raw = Load(OURS, calls.full), Load(RAW, calls.full)
+    yield Ratio(f"{row}, ours by {RAW}, N = {calls.full}", to_flux, ours, raw, None)
+    yield Limit(f"TTS in to media out, p99, N = {calls.full}", (*TO_CALLER, "p99"), ours, 2.0)
+    yield Limit(f"the loop's lag, p99.9, N = {calls.full}", LAG, ours, 5.0)
 
 
-def _costs(way: str, few: int, many: int) -> Iterator[Ratio]:
+def _costs(way: str, calls: Calls) -> Iterator[Ratio]:
     # The design that is replaced resamples; mulaw/8000 is a way of ours.
-    theirs = "PCM16" if way == "mulaw" else way
+    few, theirs = calls.few, "PCM16" if way == "mulaw" else way
     fastapi, window = (Load(program, few, theirs) for program in (FASTAPI, WINDOW))
-    ours, filled, raw = Load(OURS, few, way), Load(OURS, many, way), Load(RAW, few, way)
+    ours, raw = Load(OURS, few, way), Load(RAW, few, way)
+    filled, floor = Load(OURS, calls.many, way), Load(RAW, calls.many, way)
     yield Ratio(f"{way}: CPU a frame pair, {FASTAPI} by ours, N = {few}", COST, fastapi, ours, 10)
     yield Ratio(f"{way}: the same, ours by {RAW}", COST, ours, raw, 1.25, at_least=False)
-    yield Ratio(f"{way}: calls a core, ours by {FASTAPI}", CAPACITY, filled, fastapi, 20)
-    yield Ratio(f"{way}: the same, by {WINDOW}", CAPACITY, filled, window, 13)
+    for program, peer, bound in ((FASTAPI, fastapi, 20), (WINDOW, window, 13)):
+        yield Ratio(f"{way}: calls a core, ours by {program}", CAPACITY, filled, peer, bound)
+        yield Ratio(f"{way}: the same, {RAW} by {program}", CAPACITY, floor, peer, None)
 
 
-def verdicts(results: Results, calls: tuple[int, int, int], ways: Sequence[str]) -> list[Verdict]:
-    """Judge every row, in their order; `calls` are few, many and those between."""
-    return [row.judge(results) for row in rows(*calls, ways)]
+def verdicts(results: Results, calls: Calls, ways: Sequence[str]) -> list[Verdict]:
+    """Judge every row, in their order."""
+    return [row.judge(results) for row in rows(calls, ways)]

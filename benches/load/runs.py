@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benches.load.rows import FASTAPI, OURS, RAW, WINDOW, Load
+from benches.load.rows import FASTAPI, OURS, RAW, WINDOW, Calls, Load
 
 PEERS = Path(__file__).parent / "peers"
 SDK, PIPECAT = "websockets, SDK", "pipecat"
@@ -88,7 +88,7 @@ def _failed(why: str) -> dict[str, Any]:
     return {"valid": False, "invalid": [f"the run failed: {why}"], "missed": []}
 
 
-def plan(few: int, many: int, middle: int, ways: Sequence[str], *, batched: bool) -> list[Load]:
+def plan(calls: Calls, ways: Sequence[str], *, batched: bool) -> list[Load]:
     """Return what is to be measured; those that are compared are neighbours."""
     programs = {
         "PCM16": [OURS, FASTAPI, WINDOW, SDK, RAW, PIPECAT, *([BATCHED] if batched else [])],
@@ -98,12 +98,13 @@ def plan(few: int, many: int, middle: int, ways: Sequence[str], *, batched: bool
     loads = []
     for way in ways:
         if way in programs:
-            loads += [Load(program, few, way) for program in programs[way]]
-            loads.append(Load(OURS, many, way))
+            loads += [Load(program, calls.few, way) for program in programs[way]]
+            loads += [Load(program, calls.many, way) for program in (OURS, RAW)]
     if "PCM16" in ways:
-        loads.append(Load(OURS, middle))
+        loads += [Load(program, calls.full) for program in (OURS, RAW)]
+        loads.append(Load(OURS, calls.middle))
     if "barge-in" in ways:
-        loads.append(Load(OURS, middle, "barge-in"))
+        loads.append(Load(OURS, calls.middle, "barge-in"))
     return loads
 
 

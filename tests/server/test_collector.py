@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from rawhttp import on_both_loops, until
-from voice_ai.server.collector import EVERY_S, FULL_S, IDLE_S, Collector
+from voice_ai.server.collector import CALL_SECONDS, FULL_S, IDLE_S, LONGEST_S, Collector, pause_s
 from voice_ai.server.lag import BEAT_S, LagMeter
 
 
@@ -99,7 +99,7 @@ async def test_an_idle_server_collects_once(clock):
 
 @on_both_loops
 async def test_it_collects_by_itself_for_as_long_as_it_is_entered(clock):
-    clock.n_calls = 1
+    clock.n_calls = 300
     collector = clock.collector()
     with collector:
         garbage = dropped()
@@ -108,5 +108,15 @@ async def test_it_collects_by_itself_for_as_long_as_it_is_entered(clock):
     clock.now = FULL_S
     beats = []
     with LagMeter(beats.append):
-        await until(lambda: len(beats) * BEAT_S > EVERY_S * 3)
+        await until(lambda: len(beats) * BEAT_S > pause_s(300) * 3)
     assert garbage()
+
+
+@pytest.mark.parametrize("n_calls", [50, 300, 2000])
+def test_however_many_calls_as_much_is_gone_through_at_a_time(n_calls):
+    assert n_calls * pause_s(n_calls) == pytest.approx(CALL_SECONDS)
+
+
+@pytest.mark.parametrize("n_calls", [0, 1, 10])
+def test_few_calls_do_not_wait_for_ever(n_calls):
+    assert pause_s(n_calls) == LONGEST_S

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Self
 
-# What 200 calls make in so long is gone through in a millisecond; each wake costs some 50 us.
-EVERY_S: Final = 0.2
+# What all calls together have made in so many of their seconds is gone through at a time: 0.3 ms,
+# of 300 calls every 50.
+CALL_SECONDS: Final = 15.0
+# Each wake costs some 50 us.
+LONGEST_S: Final = 0.5
 # A full collection stops 200 calls for up to 0.3 s, so while there are any it comes rarely. A call
 # that is over leaves some ten kilobytes to it.
 FULL_S: Final = 1800.0
@@ -18,7 +21,7 @@ NEVER: Final = 2**30
 
 
 class Collector:
-    """Collects what is young five times a second, and what is old when no call is up.
+    """Collects what is young some times a second, and what is old when no call is up.
 
     Left to itself, Python goes through all that 200 calls hold about twice a minute, which takes 50
     to 120 ms, and through what is neither young nor old in 30. What is loaded at the start is never
@@ -66,8 +69,14 @@ class Collector:
         self._full_at, self._is_clean = now, not n_calls
 
     def _next(self) -> None:
-        self._handle = asyncio.get_running_loop().call_later(EVERY_S, self._beat)
+        wait_s = pause_s(self._n_calls())
+        self._handle = asyncio.get_running_loop().call_later(wait_s, self._beat)
 
     def _beat(self) -> None:
         self.collect()
         self._next()
+
+
+def pause_s(n_calls: int) -> float:
+    """Return how long to wait between two young collections."""
+    return min(LONGEST_S, CALL_SECONDS / max(1, n_calls))

@@ -1,6 +1,8 @@
 """One timer for many: who is due is called, in order, and how late is measured."""
 
 import asyncio
+import socket
+import time
 from time import monotonic
 
 from voice_ai.phone.load.services.measured import Measured
@@ -81,3 +83,28 @@ async def test_lateness_is_measured_from_the_tick():
     pacer.at(monotonic() - 0.2, lambda: None)
     await called(pacer, 0.02)
     assert 190 < measured.late.as_json()["max"] < 5000
+
+
+async def test_one_that_is_behind_reads_between_two_ticks():
+    pacer, done = Pacer(Measured()), asyncio.Event()
+    order: list[str] = []
+    ours, theirs = socket.socketpair()
+
+    def stalls() -> None:
+        theirs.send(b"?")
+        time.sleep(4 * TICK_S)
+
+    def is_read() -> None:
+        ours.recv(1)
+        order.append("read")
+
+    with ours, theirs:
+        asyncio.get_running_loop().add_reader(ours, is_read)
+        begin_s = monotonic() + TICK_S
+        pacer.at(begin_s, stalls)
+        pacer.at(begin_s + 2 * TICK_S, lambda: order.append("acts"))
+        pacer.at(begin_s + 3 * TICK_S, done.set)
+        async with asyncio.timeout(5):
+            await done.wait()
+        asyncio.get_running_loop().remove_reader(ours)
+    assert order == ["read", "acts"]
