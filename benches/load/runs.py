@@ -99,12 +99,11 @@ def plan(calls: Calls, ways: Sequence[str], *, batched: bool) -> list[Load]:
     for way in ways:
         if way in programs:
             loads += [Load(program, calls.few, way) for program in programs[way]]
-            loads += [Load(program, calls.many, way) for program in (OURS, RAW)]
+            loads += [Load(program, calls.full, way) for program in (OURS, RAW)]
     if "PCM16" in ways:
-        loads += [Load(program, calls.full) for program in (OURS, RAW)]
-        loads.append(Load(OURS, calls.middle))
+        loads += [Load(OURS, n_calls) for n_calls in (calls.middle, calls.many)]
     if "barge-in" in ways:
-        loads.append(Load(OURS, calls.middle, "barge-in"))
+        loads.append(Load(OURS, calls.many, "barge-in"))
     return loads
 
 
