@@ -62,7 +62,7 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it is not there, or cannot be used.
         NewerError: it is not ours to touch.
     """
-    db = sqlite3.connect(f"{path.as_uri()}?mode=rw", BUSY_S, uri=True, isolation_level=None)
+    db = sqlite3.connect(f"{path.as_uri()}?mode=rw", timeout=BUSY_S, uri=True, isolation_level=None)
     try:
         refuse_newer(db)
         db.execute("PRAGMA secure_delete=ON")
