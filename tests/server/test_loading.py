@@ -27,7 +27,8 @@ def load(*arguments, cwd):
     return subprocess.run(
         [sys.executable, "-m", "server", "load", *arguments],
         cwd=cwd,
-        env=newcomer(),
+        # asyncio's debug mode tells of slow steps, which a busy machine has.
+        env=newcomer() | {"PYTHONASYNCIODEBUG": ""},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
