@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     rig = Rig(options.seconds, options.warmup, options.pipecat)
     results = Results(absent=dict(rig.absent()))
-    calls = Calls(options.few, options.middle, options.many, options.full)
+    calls = Calls(options.few, options.peers, options.middle, options.many, options.full)
     loads = plan(calls, options.ways, batched=options.batched)
     loads = [load for load in loads if load.program not in results.absent]
     began, n_runs = time.monotonic(), len(loads) * options.repeats
@@ -101,6 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--warmup", type=float, default=6.0, help="before, so that all is imported and connected")
     default = Calls()
     add("--few", type=int, default=default.few, help="calls of the comparison with the peers")
+    add("--peers", type=int, default=default.peers, help="calls by which FastAPI's is told")
     add("--middle", type=int, default=default.middle, help="calls whose way to Flux is timed")
     add("--many", type=int, default=default.many, help="calls whose turns are timed")
     add("--full", type=int, default=default.full, help="calls by which our capacity is told")

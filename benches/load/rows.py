@@ -32,13 +32,15 @@ class Calls:
     """How many calls at once.
 
     Args:
-        few: of the comparison, which a peer can carry.
+        few: of the comparison, which every peer can carry.
+        peers: by which FastAPI's capacity is told; it carries hardly more.
         middle: by which the way to Flux is timed; with more, the fake of it is late itself.
         many: by which turns are timed.
         full: by which our capacity is told; some 80 % of it, as near as the rig comes.
     """
 
     few: int = 10
+    peers: int = 20
     middle: int = 100
     many: int = 200
     full: int = 300
@@ -201,12 +203,13 @@ def _times(calls: Calls) -> Iterator[Row]:
 def _costs(way: str, calls: Calls) -> Iterator[Ratio]:
     # The design that is replaced resamples; mulaw/8000 is a way of ours.
     few, theirs = calls.few, "PCM16" if way == "mulaw" else way
-    fastapi, window = (Load(program, few, theirs) for program in (FASTAPI, WINDOW))
+    fastapi = Load(FASTAPI, few, theirs)
     ours, raw = Load(OURS, few, way), Load(RAW, few, way)
     filled, floor = Load(OURS, calls.full, way), Load(RAW, calls.full, way)
     yield Ratio(f"{way}: CPU a frame pair, {FASTAPI} by ours, N = {few}", COST, fastapi, ours, 10)
     yield Ratio(f"{way}: the same, ours by {RAW}", COST, ours, raw, 1.25, at_least=False)
-    for program, peer, bound in ((FASTAPI, fastapi, 20), (WINDOW, window, 13)):
+    for program, bound in ((FASTAPI, 20), (WINDOW, 13)):
+        peer = Load(program, calls.peers, theirs)
         yield Ratio(f"{way}: calls a core, ours by {program}", CAPACITY, filled, peer, bound)
         yield Ratio(f"{way}: the same, {RAW} by {program}", CAPACITY, floor, peer, None)
 

@@ -92,13 +92,15 @@ def plan(calls: Calls, ways: Sequence[str], *, batched: bool) -> list[Load]:
     """Return what is to be measured; those that are compared are neighbours."""
     programs = {
         "PCM16": [OURS, FASTAPI, WINDOW, SDK, RAW, PIPECAT, *([BATCHED] if batched else [])],
-        "100 ms bursts": [OURS, FASTAPI, WINDOW, RAW],
+        "100 ms bursts": [OURS, FASTAPI, RAW],
         "mulaw": [OURS, RAW, FASTAPI],
     }
     loads = []
     for way in ways:
         if way in programs:
             loads += [Load(program, calls.few, way) for program in programs[way]]
+            if way != "mulaw":
+                loads += [Load(program, calls.peers, way) for program in (FASTAPI, WINDOW)]
             loads += [Load(program, calls.full, way) for program in (OURS, RAW)]
     if "PCM16" in ways:
         loads += [Load(OURS, n_calls) for n_calls in (calls.middle, calls.many)]
