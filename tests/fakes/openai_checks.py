@@ -12,13 +12,16 @@ TOP_LEVEL_KEYS = frozenset(
     " prompt_cache_key prompt_cache_retention reasoning safety_identifier service_tier store stream"
     " stream_options temperature text tool_choice tools top_logprobs top_p truncation user".split()
 )
-# Which efforts a model takes. Source: the models' pages, and openai-agents-python#2089 for 5.1.
+# Which efforts a model takes. Source: the models' pages, openai-agents-python#2089 for 5.1 and
+# BerriAI/litellm-docs#1173 for gpt-6-astra.
 EFFORTS: dict[str, tuple[str, ...]] = {
     "gpt-5": ("minimal", "low", "medium", "high"),
     "gpt-5-mini": ("minimal", "low", "medium", "high"),
     "gpt-5-nano": ("minimal", "low", "medium", "high"),
     "gpt-5.1": ("none", "low", "medium", "high"),
     "gpt-5.6-luna": ("none", "low", "medium", "high", "xhigh", "max"),
+    "gpt-6-luna": ("none", "low", "medium", "high", "xhigh", "max"),
+    "gpt-6-astra": ("low", "medium", "high", "xhigh", "max"),
     "gpt-4.1-nano": (),
 }
 NO_SAMPLING = frozenset({"gpt-5", "gpt-5-mini", "gpt-5-nano"})

@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from voice_ai.providers.openai.effort import quickest_effort
 from voice_ai.providers.openai.items import (
     NO_RESULT,
     agent_key,
@@ -195,6 +196,12 @@ def test_a_month_before_its_end_a_model_is_warned_of(model, today, words):
         assert warning is None
     else:
         assert warning is not None and f"model {model} {words}; set OPENAI_MODEL" in warning
+
+
+def test_the_successor_of_the_default_takes_an_effort_of_its_own():
+    warning = shutdown_warning("gpt-5-nano", date(2026, 12, 1))
+    assert warning is not None and "e.g. gpt-6-luna" in warning
+    assert quickest_effort("gpt-6-luna") == "none"
 
 
 def test_a_model_whose_end_is_not_known_is_not_warned_of():

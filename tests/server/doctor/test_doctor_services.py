@@ -96,7 +96,8 @@ def test_a_proxy_of_the_environment(environ, settings, state):
         ("gpt-5-nano", datetime(2026, 12, 11, tzinfo=UTC), "failed"),
         ("gpt-5-nano", datetime(2026, 11, 20, tzinfo=UTC), "warning"),
         ("gpt-5-nano", datetime(2026, 9, 1, tzinfo=UTC), "ok"),
-        ("gpt-5.6-luna", datetime(2027, 1, 1, tzinfo=UTC), "ok"),
+        ("gpt-4o-mini", datetime(2027, 1, 13, tzinfo=UTC), "warning"),
+        ("gpt-6-luna", datetime(2027, 6, 1, tzinfo=UTC), "ok"),
     ],
 )
 def test_a_model_that_ends(model, today, state):
@@ -120,6 +121,9 @@ def test_the_models_of_the_agent_and_of_the_fallback_are_looked_at_too():
         ("gpt-5-nano", "none", "failed"),
         ("gpt-5.6-luna", "none", "ok"),
         ("gpt-5.6-luna", None, "ok"),
+        ("gpt-6-luna", "none", "ok"),
+        ("gpt-6-astra", "none", "failed"),
+        ("gpt-6-astra", "low", "ok"),
         ("llama-4", "minimal", "ok"),
     ],
 )

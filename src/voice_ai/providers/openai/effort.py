@@ -3,10 +3,13 @@
 import re
 
 # The least effort that each family takes; they refuse what they do not know. Sources:
-# https://developers.openai.com/api/docs/models/gpt-5.6-luna, openai-agents-python issue 2089.
+# https://developers.openai.com/api/docs/models/gpt-5.6-luna and gpt-6-luna, openai-agents-python
+# issue 2089; that of gpt-6 only Luna is known to take `none`: BerriAI/litellm-docs#1173.
 QUICKEST = (
     (re.compile(r"gpt-5(-mini|-nano)?(-\d{4}-\d{2}-\d{2})?"), "minimal"),
     (re.compile(r"gpt-5\.\d+(-[a-z]+)*(-\d{4}-\d{2}-\d{2})?"), "none"),
+    (re.compile(r"gpt-6-luna(-\d{4}-\d{2}-\d{2})?"), "none"),
+    (re.compile(r"gpt-6(\.\d+)?(-[a-z]+)*(-\d{4}-\d{2}-\d{2})?"), "low"),
 )
 
 

@@ -4,8 +4,21 @@ from datetime import date, timedelta
 
 # Source: https://developers.openai.com/api/docs/deprecations
 SHUTDOWNS: dict[str, tuple[date, str]] = {
-    "gpt-5-nano": (date(2026, 12, 11), "gpt-5.6-luna"),
-    "gpt-5-nano-2025-08-07": (date(2026, 12, 11), "gpt-5.6-luna"),
+    "gpt-5": (date(2026, 12, 11), "gpt-6.1-sol"),
+    "gpt-5-2025-08-07": (date(2026, 12, 11), "gpt-6.1-sol"),
+    "gpt-5-mini": (date(2026, 12, 11), "gpt-6.1-terra"),
+    "gpt-5-mini-2025-08-07": (date(2026, 12, 11), "gpt-6.1-terra"),
+    "gpt-5-nano": (date(2026, 12, 11), "gpt-6-luna"),
+    "gpt-5-nano-2025-08-07": (date(2026, 12, 11), "gpt-6-luna"),
+    "gpt-4o": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4o-2024-08-06": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4o-2024-11-20": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4o-mini": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4o-mini-2024-07-18": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4.1": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4.1-2025-04-14": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4.1-mini": (date(2027, 1, 14), "gpt-6-luna"),
+    "gpt-4.1-mini-2025-04-14": (date(2027, 1, 14), "gpt-6-luna"),
 }
 # The voice, which no setting names: openai/resources/audio/speech.py (3.54).
 SPEECH_SHUTDOWN = date(2027, 1, 6)

@@ -56,7 +56,7 @@ def model(situation: Situation) -> Outcome:
     "effort",
     "Every answer is an apology, and the log has 400 and `reasoning.effort`.",
     "Unset OPENAI_REASONING_EFFORT: the least that the model takes is then chosen. gpt-5 knows "
-    "`minimal`, its successors `none` instead.",
+    "`minimal`, gpt-5.1 to 5.6 and gpt-6-luna `none` instead, the others of gpt-6 neither.",
 )
 def effort(situation: Situation) -> Outcome:
     """Look whether the model knows the effort that is asked for."""
