@@ -99,7 +99,7 @@ def plan(calls: Calls, ways: Sequence[str], *, batched: bool) -> list[Load]:
     for way in ways:
         if way in programs:
             loads += [Load(program, calls.few, way) for program in programs[way]]
-            if way != "mulaw":
+            if way != "mulaw":  # Which is told beside the peers' PCM16.
                 loads += [Load(program, calls.peers, way) for program in (FASTAPI, WINDOW)]
             loads += [Load(program, calls.full, way) for program in (OURS, RAW)]
     if "PCM16" in ways:

@@ -14,7 +14,7 @@ from voice_ai.providers.openai.items import (
     wanted,
 )
 from voice_ai.providers.openai.record import Record
-from voice_ai.providers.openai.shutdown import shutdown_warning
+from voice_ai.providers.openai.shutdown import SHUTDOWNS, shutdown_warning
 from voice_ai.providers.protocols import ToolSpec
 from voice_ai.turn.events import AgentSaid, CallerSaid, ToolAnswered, ToolCalled
 from voice_ai.wire.responses import Item
@@ -198,7 +198,16 @@ def test_a_month_before_its_end_a_model_is_warned_of(model, today, words):
         assert warning is not None and f"model {model} {words}; set OPENAI_MODEL" in warning
 
 
-def test_the_successor_of_the_default_takes_an_effort_of_its_own():
+@pytest.mark.parametrize("model", SHUTDOWNS)
+def test_a_successor_stays_and_knows_no_effort_minimal(model):
+    last_day, successor = SHUTDOWNS[model]
+    warning = shutdown_warning(model, last_day)
+    assert warning is not None and f"e.g. {successor}, which knows no effort 'minimal'" in warning
+    assert successor not in SHUTDOWNS
+    assert quickest_effort(successor) in ("none", "low")
+
+
+def test_the_successor_of_the_default():
     warning = shutdown_warning("gpt-5-nano", date(2026, 12, 1))
     assert warning is not None and "e.g. gpt-6-luna" in warning
     assert quickest_effort("gpt-6-luna") == "none"

@@ -6,13 +6,16 @@ import re
 # https://developers.openai.com/api/docs/models/gpt-5.6-luna and gpt-6-luna, openai-agents-python
 # issue 2089; that of gpt-6 only Luna is known to take `none`: BerriAI/litellm-docs#1173.
 QUICKEST = (
-    (re.compile(r"gpt-5(-mini|-nano)?(-\d{4}-\d{2}-\d{2})?"), "minimal"),
-    (re.compile(r"gpt-5\.\d+(-[a-z]+)*(-\d{4}-\d{2}-\d{2})?"), "none"),
-    (re.compile(r"gpt-6-luna(-\d{4}-\d{2}-\d{2})?"), "none"),
-    (re.compile(r"gpt-6(\.\d+)?(-[a-z]+)*(-\d{4}-\d{2}-\d{2})?"), "low"),
+    (re.compile(r"gpt-5(-mini|-nano)?"), "minimal"),
+    (re.compile(r"gpt-5\.\d+(-[a-z]+)*"), "none"),
+    (re.compile(r"gpt-6-luna"), "none"),
+    (re.compile(r"gpt-6(\.\d+)?(-[a-z]+)*"), "low"),
 )
+# A snapshot's day, behind its family's name.
+_DAY = re.compile(r"-\d{4}-\d{2}-\d{2}\Z")
 
 
 def quickest_effort(model: str) -> str | None:
     """Return the least `reasoning.effort` that a model is known to take; None sends none."""
-    return next((effort for names, effort in QUICKEST if names.fullmatch(model)), None)
+    family = _DAY.sub("", model)
+    return next((effort for names, effort in QUICKEST if names.fullmatch(family)), None)
